@@ -1,1 +1,5 @@
-//! x
+//! startguard: guarded starts for Microsoft Entra provisioning jobs.
+
+pub mod decide;
+pub mod model;
+pub mod ports;
