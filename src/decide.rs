@@ -18,4 +18,4 @@ pub use operator::{hold, release, reset};
 pub use outcome::{Settlement, StartReply, record_outcome, settle};
 pub use permit::{Intent, Permit, Receipt};
 pub use preflight::{Denial, Preflight, preflight};
-pub use start::{Ask, Decision, Grant, acquire, look_again, start};
+pub use start::{Ask, Decision, Grant, acquire, look_again, rehearse, start};

@@ -1,5 +1,6 @@
 //! startguard: guarded starts for Microsoft Entra provisioning jobs.
 
 pub mod decide;
+pub mod guard;
 pub mod model;
 pub mod ports;

@@ -86,19 +86,11 @@ pub fn start(
     observation: &Observation,
     now: Tick,
 ) -> Decision {
-    match preflight(policy, observation, &ask.accept) {
-        Preflight::Running => return Decision::Nothing,
-        Preflight::Denied(denial) => return Decision::Deny(denial),
-        Preflight::Eligible => {}
+    if let Err(no) = eligible(policy, view, &ask.accept, observation) {
+        return no;
     }
-    if let Some((mark, left)) = look_back::unsettled(policy, view) {
-        let ago = whole_seconds(view.as_of.since(&mark.at));
-        return Decision::Defer(look_back::in_doubt(mark, left, &ago));
-    }
-    match look_back::look_back(policy, view, Some(ask.attempt)) {
-        Ok(()) => {}
-        Err(Refusal::Defer(deferral)) => return Decision::Defer(deferral),
-        Err(Refusal::ClockBehind(behind)) => return Decision::ClockBehind(behind),
+    if let Err(refusal) = look_back::look_back(policy, view, Some(ask.attempt)) {
+        return refusal.into();
     }
     let ours = view.job.lease.as_ref().is_some_and(|lease| {
         lease.attempt == ask.attempt
@@ -117,6 +109,51 @@ pub fn start(
         ));
     }
     Decision::Start(Box::new(intend(policy, view, ask, token)))
+}
+
+/// Decides as [`start`] would, for a caller that holds no lease and changes nothing. `Ok`: a start
+/// would go out now.
+///
+/// # Errors
+/// The decision that is not a start.
+pub fn rehearse(
+    policy: &Policy,
+    view: View<'_>,
+    accept: &[String],
+    observation: &Observation,
+) -> Result<(), Decision> {
+    look_back::look_back(policy, view, None)?;
+    eligible(policy, view, accept, observation)
+}
+
+/// What the read adds to what the records say: the state, and an earlier start still in doubt.
+fn eligible(
+    policy: &Policy,
+    view: View<'_>,
+    accept: &[String],
+    observation: &Observation,
+) -> Result<(), Decision> {
+    match preflight(policy, observation, accept) {
+        Preflight::Running => return Err(Decision::Nothing),
+        Preflight::Denied(denial) => return Err(Decision::Deny(denial)),
+        Preflight::Eligible => {}
+    }
+    match look_back::unsettled(policy, view) {
+        Some((mark, left)) => {
+            let ago = whole_seconds(view.as_of.since(&mark.at));
+            Err(Decision::Defer(look_back::in_doubt(mark, left, &ago)))
+        }
+        None => Ok(()),
+    }
+}
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Defer(deferral) => Self::Defer(deferral),
+            Refusal::ClockBehind(behind) => Self::ClockBehind(behind),
+        }
+    }
 }
 
 /// The records with this start counted in them, the lease renewed for the POST.

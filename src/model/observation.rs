@@ -33,7 +33,7 @@ impl Observation {
         }
     }
 
-    /// Whether the job runs: it reads Active, or NotRun with its schedule Active (the first cycle is
+    /// Whether the job runs: it reads Active, or `NotRun` with its schedule Active (the first cycle is
     /// under way).
     #[must_use]
     pub fn runs(&self) -> bool {
