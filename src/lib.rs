@@ -4,3 +4,5 @@ pub mod decide;
 pub mod guard;
 pub mod model;
 pub mod ports;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,1 +1,3 @@
-//! x
+//! The one integration test binary.
+
+mod guard;
