@@ -3,3 +3,6 @@
 pub mod decide;
 pub mod model;
 pub mod ports;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,1 +1,7 @@
-//! x
+//! The one integration binary: a module per area.
+
+mod store_contract;
+mod store_sqlite_files;
+mod store_sqlite_many;
+mod store_sqlite_tamper;
+mod store_support;

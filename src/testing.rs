@@ -1,0 +1,5 @@
+//! In-process doubles for tests and simulations (feature `testing`).
+
+mod clock;
+
+pub use clock::ManualClock;
