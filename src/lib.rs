@@ -4,5 +4,6 @@ pub mod decide;
 pub mod guard;
 pub mod model;
 pub mod ports;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,3 +1,8 @@
-//! The one integration test binary.
+//! The one integration binary: a module per area.
 
 mod guard;
+mod store_contract;
+mod store_sqlite_files;
+mod store_sqlite_many;
+mod store_sqlite_tamper;
+mod store_support;

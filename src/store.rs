@@ -1,0 +1,12 @@
+//! The store adapters. What they have in common is here once: the JSON text of records, the
+//! journal's chains and how they are checked. An adapter adds where the text is kept.
+
+mod audit;
+mod chain;
+mod fault;
+mod memory;
+mod sqlite;
+mod text;
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;

@@ -1,0 +1,139 @@
+//! What the store tests share: records, entries and clocks.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use startguard::{
+    model::{
+        Actor, AttemptId, EntryKind, FencingToken, Hold, JobId, JobKey, JobRecord, JobRef, Moment,
+        NewEntry, OutcomeKind, ServicePrincipalId, StartMark, StartResult, TenantKey, TenantRecord,
+        Timestamp,
+    },
+    ports::{Change, JobWrite, Store, TenantWrite, Version},
+    store::SqliteStore,
+    testing::ManualClock,
+};
+
+/// Any error: the tests only ever show it.
+pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+pub(crate) fn start_of_time() -> Timestamp {
+    "2026-11-23T09:00:00.123456789Z".parse().expect("a time")
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(start_of_time()))
+}
+
+pub(crate) fn sqlite(path: &Path) -> SqliteStore {
+    SqliteStore::new(path, clock(), Duration::from_secs(30))
+}
+
+pub(crate) fn job(name: &str) -> JobKey {
+    JobKey {
+        service_principal_id: ServicePrincipalId::parse("8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b")
+            .expect("a GUID"),
+        job_id: JobId::parse(name).expect("a job id"),
+    }
+}
+
+pub(crate) fn tenant() -> TenantKey {
+    TenantKey::new(Some("contoso"), "https://graph.microsoft.com")
+}
+
+pub(crate) fn attempt(number: u128) -> AttemptId {
+    AttemptId(uuid::Uuid::from_u128(number))
+}
+
+pub(crate) fn moment() -> Moment {
+    Moment::civil(start_of_time())
+}
+
+/// A record that tells itself from others by its token, and uses every field.
+pub(crate) fn record(token: u64) -> JobRecord {
+    JobRecord {
+        lease: None,
+        token: FencingToken(token),
+        starts: vec![StartMark {
+            attempt: attempt(token.into()),
+            token: FencingToken(token),
+            at: moment(),
+            by: Actor("o'brien@ops1 \u{1f511}".to_owned()),
+            result: StartResult::Open,
+            looked: None,
+            forgiven: false,
+        }],
+        hold: Some(Hold {
+            by: Actor("x".to_owned()),
+            reason: "line one\nline \"two\"\u{0}".to_owned(),
+            from: moment(),
+            lasts: Some(Duration::from_nanos(1_500_000_001)),
+        }),
+    }
+}
+
+pub(crate) fn tenant_record(starts: usize) -> TenantRecord {
+    TenantRecord { starts: vec![moment(); starts], ..TenantRecord::default() }
+}
+
+pub(crate) fn entry(key: &JobKey, number: u128) -> NewEntry {
+    NewEntry {
+        attempt: Some(attempt(number)),
+        job: JobRef { key: key.clone(), name: Some("workday".to_owned()) },
+        kind: EntryKind::Intent,
+        actor: Actor("ann@ops1".to_owned()),
+        observed: None,
+        outcome: Some(OutcomeKind::Started),
+        reason: None,
+        note: Some(format!("entry {number}")),
+        token: Some(FencingToken(7)),
+        request_ids: vec!["a-b-c".to_owned()],
+    }
+}
+
+/// A change of one job: the next version, and these entries.
+pub(crate) fn job_change(key: &JobKey, expected: u64, entries: &[u128]) -> Change {
+    Change {
+        job: Some(JobWrite {
+            key: key.clone(),
+            expected: Version(expected),
+            record: record(expected + 1),
+            entries: entries.iter().map(|number| entry(key, *number)).collect(),
+        }),
+        tenant: None,
+    }
+}
+
+/// The same, with a change of the tenant.
+pub(crate) fn both(key: &JobKey, job: u64, tenant_version: u64, entries: &[u128]) -> Change {
+    let write = TenantWrite {
+        key: tenant(),
+        expected: Version(tenant_version),
+        record: tenant_record(usize::try_from(tenant_version + 1).expect("small")),
+    };
+    Change { tenant: Some(write), ..job_change(key, job, entries) }
+}
+
+/// Commits a change that must not conflict.
+pub(crate) async fn put(store: &dyn Store, change: Change) -> Outcome {
+    match store.commit(change).await? {
+        startguard::ports::Commit::Done(_) => Ok(()),
+        startguard::ports::Commit::Conflict => Err("conflict".into()),
+    }
+}
+
+/// Commits so many changes of a job, one entry each.
+pub(crate) async fn fill(store: &dyn Store, key: &JobKey, entries: u64) -> Outcome {
+    let first = store.load(key, &tenant()).await?.job.version.0;
+    for version in first..first + entries {
+        put(store, job_change(key, version, &[u128::from(version) + 1])).await?;
+    }
+    Ok(())
+}
+
+/// An error and everything behind it, as the edge prints it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
