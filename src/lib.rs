@@ -1,3 +1,7 @@
-//! x
+//! startguard: guarded starts for Microsoft Entra provisioning jobs.
 
+pub mod decide;
 pub mod emulator;
+pub mod guard;
+pub mod model;
+pub mod ports;

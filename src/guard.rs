@@ -1,0 +1,129 @@
+//! The one shell that may start a job.
+//!
+//! A start walks through these steps, and every path that can POST walks through all of them:
+//!
+//! 1. **Join or lead** ([`flight`]): callers of this process that want the same share one attempt.
+//! 2. **Pace** ([`pace`]): a storm is refused before it costs a store call or a request.
+//! 3. **Lease** and 4. **look back** ([`attempt`]): the records say no, or grant the lease.
+//! 5. **Observe**: one read of the job.
+//! 6. **Decide** ([`crate::decide::start`]): pure and total; the only place that says start.
+//! 7. **Intend**: the intent is made durable, together with what was observed.
+//! 8. **POST once** ([`settle`]), while the permit's time lasts.
+//! 9. **Settle**: a lost answer is followed by reads, never by a second POST.
+//! 10. **Record and release**, in one commit.
+//!
+//! # Guarantees
+//! S1 to S8 of docs/guarantees.md, for every caller that shares the store.
+//!
+//! # Assumptions
+//! The store keeps the promises of [`crate::ports::Store`]; all who start the job ask a guard.
+//!
+//! # Caveats
+//! Graph's start takes no fencing token: that the job is still stopped when the POST arrives
+//! cannot be promised.
+
+mod attempt;
+mod end;
+mod flight;
+mod operate;
+mod pace;
+mod read;
+mod settle;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::{Actor, Answer, JobRef, Policy, TenantKey},
+    ports::{Clock, Entropy, Graph, Store},
+};
+
+pub use operate::{OperateError, Operated};
+pub use pace::PaceSettings;
+pub use read::{ReadError, StatusReport};
+
+/// What a guard is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The store that all who guard the same jobs share.
+    pub store: Arc<dyn Store>,
+    /// Microsoft Graph.
+    pub graph: Arc<dyn Graph>,
+    /// Clocks and sleep.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers and ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Whose budget and throttling the calls belong to.
+    pub tenant: TenantKey,
+    /// Pace of requests in this process.
+    pub pace: PaceSettings,
+    /// This process, in words, for those who find its lease (`pid 4711`).
+    pub process: String,
+    /// Cancelled when the program is told to stop: attempts end before their next step; a POST in
+    /// flight is given its answer or its deadline first.
+    pub stop: CancellationToken,
+}
+
+/// One ask to start one job.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The job.
+    pub job: JobRef,
+    /// What the operator's configuration allows for it.
+    pub policy: Policy,
+    /// Who asks.
+    pub actor: Actor,
+    /// What a person consents to by name (`--accept`).
+    pub accept: Vec<String>,
+    /// Why, in the caller's words; kept in the journal.
+    pub reason: Option<String>,
+    /// Read and decide, change nothing, spend nothing.
+    pub dry_run: bool,
+    /// How long to wait for another holder of the lease.
+    pub lease_wait: Duration,
+    /// Stay until the job has left Paused and Quarantine, at most so long.
+    pub wait: Option<Duration>,
+}
+
+/// The guard. Cheap to clone; clones share flights and pace.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    core: Arc<Core>,
+    flights: flight::Flights,
+}
+
+/// What every step of an attempt uses.
+#[derive(Debug)]
+struct Core {
+    parts: Parts,
+    pace: pace::Pace,
+}
+
+impl Guard {
+    /// A guard over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let pace = pace::Pace::new(&parts.pace, Arc::clone(&parts.clock));
+        Self { core: Arc::new(Core { parts, pace }), flights: flight::Flights::default() }
+    }
+
+    /// The guarded start. Concurrent callers that ask for the same share one attempt; a caller that
+    /// drops this future cancels nothing.
+    pub async fn start(&self, request: Request) -> Answer {
+        let began = self.core.parts.clock.tick();
+        let core = Arc::clone(&self.core);
+        let mut answer = self.flights.join_or_lead(flight::Key::of(&request), request, core).await;
+        if answer.coalesced {
+            let elapsed = began.until(self.core.parts.clock.tick());
+            answer.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        }
+        answer
+    }
+
+    /// The store, for what only reads or checks it.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.core.parts.store
+    }
+}

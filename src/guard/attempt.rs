@@ -1,0 +1,469 @@
+//! One guarded start, step by step.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Core, Request,
+    end::{self, End},
+};
+use crate::{
+    decide::{self, Ask, Decision, Intent, Refusal, View},
+    model::{
+        Answer, AttemptId, EntryKind, FencingToken, GraphCost, JobRecord, NewEntry, Observation,
+        ObservedFacts, OutcomeKind, Policy, Reason, StartResult, TenantRecord, Tick,
+    },
+    ports::{Change, Commit, Cost, JobWrite, Snapshot, StoreError, TenantWrite},
+};
+
+/// How often a caller that waits for another holder looks again, before jitter: soon enough that
+/// waiting feels immediate, seldom enough that a crowd of waiters does not load the store.
+const LOOK_FOR_LEASE_EVERY: Duration = Duration::from_millis(100);
+
+/// Longest time that reading one job may take, repeats included: what a person waits for an answer
+/// before they suspect the tool. The lease sets a tighter bound where it is shorter.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// Longest wait for a turn at the request pace: beyond it, "ask again" is the better answer.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Tries at writing the outcome after a start: the store may be restarting.
+const RECORD_TRIES: u32 = 5;
+
+/// Pause between those tries.
+const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) core: Arc<Core>,
+    pub(super) request: Request,
+    pub(super) ask: Ask,
+    began: Tick,
+    pub(super) cost: GraphCost,
+    token: Option<FencingToken>,
+    observation: Option<Observation>,
+    wait_ran_out: bool,
+}
+
+impl Attempt {
+    pub(super) fn new(core: Arc<Core>, request: Request) -> Self {
+        let parts = &core.parts;
+        let attempt = AttemptId(parts.entropy.uuid(parts.clock.wall()));
+        let ask = Ask {
+            key: request.job.key.clone(),
+            attempt,
+            actor: request.actor.clone(),
+            holder: format!("{} ({})", request.actor, parts.process),
+            accept: request.accept.clone(),
+        };
+        Self {
+            began: parts.clock.tick(),
+            core,
+            request,
+            ask,
+            cost: GraphCost::default(),
+            token: None,
+            observation: None,
+            wait_ran_out: false,
+        }
+    }
+
+    /// The answer should the attempt's task be lost: nobody here knows whether a start went out.
+    pub(super) fn lost(&self) -> Answer {
+        let end = End {
+            remedy: Some("`startguard history JOB` shows how far it got".to_owned()),
+            ..End::new(OutcomeKind::InDoubt, "in doubt: the attempt was lost inside startguard")
+        };
+        self.answer(end)
+    }
+
+    pub(super) async fn run(mut self) -> Answer {
+        let end = match self.walk().await {
+            Ok(end) | Err(end) => end,
+        };
+        let end = self.wait(end).await;
+        let answer = self.answer(end);
+        tracing::info!(
+            job = %answer.job.key, attempt = %answer.attempt_id, outcome = %answer.outcome,
+            reason = answer.reason.map(Reason::as_str), reads = answer.graph.reads,
+            starts = answer.graph.starts, "answered"
+        );
+        answer
+    }
+
+    /// The steps, in order. An early end is an `Err`, so that `?` reads as "or stop here".
+    async fn walk(&mut self) -> Result<End, End> {
+        self.pace().await?;
+        if self.request.dry_run {
+            return self.rehearse(false).await.map(|report| report.end);
+        }
+        let (mark, tenant) = self.take_lease().await?;
+        let observation = self.observe(mark, &tenant).await?;
+        let (intent_mark, intent, receipt) = match self.intend(&observation).await? {
+            Intended::Yes(mark, intent, receipt) => (mark, intent, receipt),
+            Intended::No(end) => return Ok(end),
+        };
+        match intent.permit(receipt, intent_mark) {
+            Some(permit) => Ok(self.start(permit, &observation).await),
+            None => Err(self
+                .give_up(
+                    Reason::StoreUnavailable,
+                    "the store acknowledged another attempt's intent",
+                )
+                .await),
+        }
+    }
+
+    /// Step 2. A storm ends here.
+    async fn pace(&self) -> Result<(), End> {
+        let limited = |wait| End {
+            reason: Some(Reason::RateLimited),
+            retry_after: Some(wait),
+            ..End::new(OutcomeKind::Deferred, "deferred: this process asks too often")
+        };
+        self.core.pace.attempt(&self.ask.key).map_err(limited)?;
+        self.core.pace.start(TURN_WITHIN).await.map_err(limited)
+    }
+
+    /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, and the
+    /// tenant's record as it was.
+    async fn take_lease(&mut self) -> Result<(Tick, TenantRecord), End> {
+        let parts = self.core.parts.clone();
+        let patience = parts.clock.tick().after(self.request.lease_wait);
+        let mut authorized = false;
+        loop {
+            self.not_stopped()?;
+            let mark = parts.clock.tick();
+            let snapshot = self.load().await?;
+            let grant = match decide::acquire(&self.request.policy, view(&snapshot), &self.ask) {
+                Ok(grant) => grant,
+                Err(Refusal::Defer(deferral))
+                    if deferral.reason == Reason::LeaseHeld && parts.clock.tick() < patience =>
+                {
+                    self.wait_for_holder(patience).await;
+                    continue;
+                }
+                Err(refusal) => return Err(no(refusal.into(), "")),
+            };
+            if !authorized {
+                // Before the lease, so that a slow token endpoint keeps nobody else waiting, and
+                // after the look back, so that a deferral costs no request. Time has passed: look
+                // again.
+                self.or_stopped(parts.graph.authorize()).await??;
+                authorized = true;
+                continue;
+            }
+            let change = self.job_change(&snapshot, grant.record, Vec::new());
+            match parts.store.commit(change).await? {
+                Commit::Done(_) => {
+                    self.token = Some(grant.token);
+                    return Ok((mark, snapshot.tenant.record));
+                }
+                Commit::Conflict => {}
+            }
+        }
+    }
+
+    async fn wait_for_holder(&self, patience: Tick) {
+        let parts = &self.core.parts;
+        // Jitter of up to as much again, so that waiters do not look in step.
+        let spread = u64::try_from(LOOK_FOR_LEASE_EVERY.as_millis()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_millis(parts.entropy.number() % spread.max(1));
+        let left = parts.clock.tick().until(patience);
+        let nap = LOOK_FOR_LEASE_EVERY.saturating_add(jitter).min(left);
+        tokio::select! {
+            () = parts.clock.sleep(nap) => {}
+            () = parts.stop.cancelled() => {}
+        }
+    }
+
+    /// Step 5.
+    async fn observe(&mut self, mark: Tick, before: &TenantRecord) -> Result<Observation, End> {
+        let parts = self.core.parts.clone();
+        let alone = mark.after(self.request.policy.lease.saturating_sub(Policy::MARGIN));
+        let deadline = parts.clock.tick().after(READ_WITHIN).min(alone);
+        let read = self.or_stopped(parts.graph.job(&self.ask.key, deadline)).await;
+        let told = match read {
+            Ok(told) => told,
+            Err(interrupted) => {
+                self.close(None, Vec::new()).await;
+                return Err(interrupted);
+            }
+        };
+        self.count_reads(told.cost);
+        self.core.note_read(before, told.throttle, told.result.as_ref().err()).await;
+        match told.result {
+            Ok(job) => {
+                let observation = Observation::of(&job, told.read_at, told.began);
+                self.observation = Some(observation.clone());
+                Ok(observation)
+            }
+            Err(error) => {
+                let end = End::from(error);
+                let entry = self.entry(EntryKind::Decision, Some(&end));
+                self.close(None, vec![entry]).await;
+                Err(end)
+            }
+        }
+    }
+
+    /// Steps 6 and 7: decide, and make the intent durable.
+    async fn intend(&mut self, observation: &Observation) -> Result<Intended, End> {
+        let parts = self.core.parts.clone();
+        let Some(token) = self.token else {
+            return Err(End::interrupted());
+        };
+        loop {
+            if let Err(interrupted) = self.not_stopped() {
+                self.close(None, Vec::new()).await;
+                return Err(interrupted);
+            }
+            let mark = parts.clock.tick();
+            let mut snapshot = match self.load().await {
+                Ok(snapshot) => snapshot,
+                Err(end) => {
+                    self.close(None, Vec::new()).await;
+                    return Err(end);
+                }
+            };
+            let settled = self.look_again(&mut snapshot, observation);
+            let decision = decide::start(
+                &self.request.policy,
+                view(&snapshot),
+                &self.ask,
+                token,
+                observation,
+                parts.clock.tick(),
+            );
+            let intent = match decision {
+                Decision::Start(intent) => intent,
+                other @ (Decision::Deny(_)
+                | Decision::Defer(_)
+                | Decision::Nothing
+                | Decision::ClockBehind(_)
+                | Decision::TooLate(_)) => {
+                    let end = no(other, &end::state_in_words(&observation.code));
+                    let decided = self.entry(EntryKind::Decision, Some(&end));
+                    let entries = settled.into_iter().chain([decided]).collect();
+                    self.renounce(snapshot, entries, observation).await;
+                    return Ok(Intended::No(end));
+                }
+            };
+            let (job, tenant) = intent.records();
+            let intended = self.entry(EntryKind::Intent, None);
+            let entries = settled.into_iter().chain([intended]).collect();
+            let mut change = self.job_change(&snapshot, job.clone(), entries);
+            change.tenant = Some(TenantWrite {
+                key: parts.tenant.clone(),
+                expected: snapshot.tenant.version,
+                record: tenant.clone(),
+            });
+            match parts.store.commit(change).await {
+                Ok(Commit::Done(receipt)) => return Ok(Intended::Yes(mark, intent, receipt)),
+                Ok(Commit::Conflict) => {}
+                Err(error) => {
+                    // Perhaps it was written all the same. Nothing was sent, and nobody but this
+                    // attempt can know that: give it back if the store is there to take it.
+                    let end = End::from(error);
+                    self.close(None, Vec::new()).await;
+                    return Err(end);
+                }
+            }
+        }
+    }
+
+    /// What the read says of an earlier start whose outcome is not recorded: noted in the
+    /// snapshot's record; the entry, where it is news.
+    fn look_again(&self, snapshot: &mut Snapshot, observation: &Observation) -> Option<NewEntry> {
+        let record = std::mem::take(&mut snapshot.job.record);
+        let (record, news) =
+            decide::look_again(record, &snapshot.as_of, self.ask.attempt, observation);
+        snapshot.job.record = record;
+        news.map(|(attempt, outcome)| NewEntry {
+            attempt: Some(attempt),
+            outcome: Some(outcome),
+            ..self.entry(EntryKind::Settled, None)
+        })
+    }
+
+    /// Ends an attempt that made no start, in one commit.
+    async fn renounce(
+        &self,
+        snapshot: Snapshot,
+        entries: Vec<NewEntry>,
+        observation: &Observation,
+    ) {
+        let record = decide::record_outcome(snapshot.job.record.clone(), self.ask.attempt, None);
+        let change = self.job_change(&snapshot, record, entries.clone());
+        match self.core.parts.store.commit(change).await {
+            Ok(Commit::Done(_)) => {}
+            // Somebody wrote meanwhile (a hold, say): apply the same to what is there now.
+            Ok(Commit::Conflict) => {
+                self.close_with(entries, |mut now| {
+                    let settled = self.look_again(&mut now, observation);
+                    drop(settled);
+                    decide::record_outcome(now.job.record, self.ask.attempt, None)
+                })
+                .await;
+            }
+            Err(error) => {
+                tracing::warn!(error = %end::chain(&error), "the decision could not be recorded");
+            }
+        }
+    }
+
+    /// Step 10: the outcome and the release, in one commit. False when the store would not take it:
+    /// the intent then stays open and counts, and the next attempt settles it by reading.
+    pub(super) async fn close(&self, result: Option<StartResult>, entries: Vec<NewEntry>) -> bool {
+        self.close_with(entries, |now| {
+            decide::record_outcome(now.job.record, self.ask.attempt, result)
+        })
+        .await
+    }
+
+    async fn close_with(
+        &self,
+        entries: Vec<NewEntry>,
+        rewrite: impl Fn(Snapshot) -> JobRecord + Send + Sync,
+    ) -> bool {
+        let parts = &self.core.parts;
+        let mut tries = 0_u32;
+        loop {
+            match self.close_once(&entries, &rewrite).await {
+                Ok(Commit::Done(_)) => return true,
+                Ok(Commit::Conflict) => {}
+                Err(error) => {
+                    tries = tries.saturating_add(1);
+                    tracing::warn!(error = %end::chain(&error), tries, "not recorded");
+                    if tries >= RECORD_TRIES || entries.is_empty() {
+                        return false;
+                    }
+                    parts.clock.sleep(RECORD_AGAIN_AFTER).await;
+                }
+            }
+        }
+    }
+
+    async fn close_once(
+        &self,
+        entries: &[NewEntry],
+        rewrite: &(impl Fn(Snapshot) -> JobRecord + Send + Sync),
+    ) -> Result<Commit, StoreError> {
+        let parts = &self.core.parts;
+        let snapshot = parts.store.load(&self.ask.key, &parts.tenant).await?;
+        let record = rewrite(snapshot.clone());
+        let change = self.job_change(&snapshot, record, entries.to_vec());
+        parts.store.commit(change).await
+    }
+
+    async fn give_up(&self, reason: Reason, message: &str) -> End {
+        self.close(None, Vec::new()).await;
+        End::failed(reason, message, "ask again; report it if it happens twice")
+    }
+
+    fn job_change(&self, snapshot: &Snapshot, record: JobRecord, entries: Vec<NewEntry>) -> Change {
+        Change {
+            job: Some(JobWrite {
+                key: self.ask.key.clone(),
+                expected: snapshot.job.version,
+                record,
+                entries,
+            }),
+            tenant: None,
+        }
+    }
+
+    /// An entry of this attempt, as things stand.
+    pub(super) fn entry(&self, kind: EntryKind, end: Option<&End>) -> NewEntry {
+        NewEntry {
+            attempt: Some(self.ask.attempt),
+            job: self.request.job.clone(),
+            kind,
+            actor: self.ask.actor.clone(),
+            observed: self.observation.as_ref().map(ObservedFacts::from),
+            outcome: end.map(|end| end.outcome),
+            reason: end.and_then(|end| end.reason),
+            note: self.request.reason.clone(),
+            token: self.token,
+            request_ids: self.cost.request_ids.clone(),
+        }
+    }
+
+    pub(super) async fn load(&self) -> Result<Snapshot, End> {
+        let parts = &self.core.parts;
+        Ok(parts.store.load(&self.ask.key, &parts.tenant).await?)
+    }
+
+    pub(super) fn count_reads(&mut self, cost: Cost) {
+        self.cost.reads = self.cost.reads.saturating_add(cost.requests);
+        self.cost.request_ids.extend(cost.request_ids);
+    }
+
+    pub(super) fn observed(&mut self, observation: Observation) {
+        self.observation = Some(observation);
+    }
+
+    pub(super) fn wait_ran_out(&mut self) {
+        self.wait_ran_out = true;
+    }
+
+    pub(super) fn not_stopped(&self) -> Result<(), End> {
+        if self.core.parts.stop.is_cancelled() { Err(End::interrupted()) } else { Ok(()) }
+    }
+
+    /// Runs a step that may be left at any point, unless the program is told to stop.
+    pub(super) async fn or_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, End> {
+        tokio::select! {
+            done = step => Ok(done),
+            () = self.core.parts.stop.cancelled() => Err(End::interrupted()),
+        }
+    }
+
+    pub(super) fn answer(&self, end: End) -> Answer {
+        let elapsed = self.began.until(self.core.parts.clock.tick());
+        Answer {
+            job: self.request.job.clone(),
+            outcome: end.outcome,
+            reason: end.reason,
+            message: end.message,
+            remedy: end.remedy,
+            consent: end.consent,
+            observed: self.observation.as_ref().map(ObservedFacts::from),
+            retry_after_seconds: end.retry_after.map(seconds_rounded_up),
+            attempt_id: self.ask.attempt,
+            fencing_token: self.token,
+            coalesced: false,
+            graph: self.cost.clone(),
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            wait_ran_out: self.wait_ran_out,
+        }
+    }
+}
+
+/// Whether the intent was written.
+enum Intended {
+    /// Yes: the mark taken before the records were read, the intent and the store's receipt.
+    Yes(Tick, Box<Intent>, decide::Receipt),
+    /// There was none to write.
+    No(End),
+}
+
+/// Both records of a snapshot, for the decisions.
+pub(super) fn view(snapshot: &Snapshot) -> View<'_> {
+    View {
+        job: &snapshot.job.record,
+        tenant: &snapshot.tenant.record,
+        as_of: &snapshot.as_of,
+        latest_entry: snapshot.latest_entry,
+    }
+}
+
+/// The end of a decision that is not a start.
+pub(super) fn no(decision: Decision, state: &str) -> End {
+    End::of_decision(decision, state).unwrap_or_else(End::interrupted)
+}
+
+/// Whole seconds, rounded up: asking again after them is never too early.
+fn seconds_rounded_up(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
+}

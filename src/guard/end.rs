@@ -1,0 +1,185 @@
+//! How an attempt ends, before it is put into an answer.
+
+use std::{error::Error, time::Duration};
+
+use crate::{
+    decide::{Decision, Deferral, Denial},
+    model::{OutcomeKind, Reason, StatusCode},
+    ports::{GraphError, StoreError},
+};
+
+/// How an attempt ended, and what to tell about it.
+#[derive(Debug, Clone)]
+pub(super) struct End {
+    pub(super) outcome: OutcomeKind,
+    pub(super) reason: Option<Reason>,
+    pub(super) message: String,
+    pub(super) remedy: Option<String>,
+    pub(super) consent: Option<Vec<String>>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl End {
+    pub(super) fn new(outcome: OutcomeKind, message: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            reason: None,
+            message: message.into(),
+            remedy: None,
+            consent: None,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn failed(reason: Reason, message: impl Into<String>, remedy: &str) -> Self {
+        Self {
+            reason: Some(reason),
+            remedy: Some(remedy.to_owned()),
+            ..Self::new(OutcomeKind::Failed, message)
+        }
+    }
+
+    /// The program was told to stop before a start went out.
+    pub(super) fn interrupted() -> Self {
+        Self::failed(
+            Reason::Timeout,
+            "interrupted before a start went out",
+            "nothing was started; ask again",
+        )
+    }
+
+    /// The ends of decisions other than a start.
+    pub(super) fn of_decision(decision: Decision, state: &str) -> Option<Self> {
+        match decision {
+            Decision::Start(_) => None,
+            Decision::Nothing => Some(Self::new(
+                OutcomeKind::AlreadyRunning,
+                format!("already running: the job reads {state}; no start was made"),
+            )),
+            Decision::Deny(denial) => Some(denial.into()),
+            Decision::Defer(deferral) => Some(deferral.into()),
+            Decision::ClockBehind(behind) => Some(Self::clock_behind(behind)),
+            Decision::TooLate(why) => Some(Self::failed(
+                Reason::Timeout,
+                format!("out of time: {why}; nothing was sent"),
+                "ask again; if it happens often, this host or Graph is too slow for `lease` and \
+                 `status_max_age`",
+            )),
+        }
+    }
+
+    pub(super) fn clock_behind(behind: Duration) -> Self {
+        let seconds = behind.as_secs().saturating_add(1);
+        let by = humantime::format_duration(Duration::from_secs(seconds));
+        Self::failed(
+            Reason::StoreUnavailable,
+            format!("the clock stands {by} before the newest journal entry: it ran backwards"),
+            "set the clock right (`startguard doctor` compares it with Graph's); starts stay off \
+             until it has passed that entry",
+        )
+    }
+}
+
+impl From<Denial> for End {
+    fn from(denial: Denial) -> Self {
+        Self {
+            reason: Some(denial.reason),
+            remedy: Some(denial.remedy),
+            consent: (!denial.consent.is_empty()).then_some(denial.consent),
+            ..Self::new(OutcomeKind::Denied, format!("denied: {}", denial.message))
+        }
+    }
+}
+
+impl From<Deferral> for End {
+    fn from(deferral: Deferral) -> Self {
+        Self {
+            reason: Some(deferral.reason),
+            remedy: deferral.remedy,
+            retry_after: deferral.retry_after,
+            ..Self::new(OutcomeKind::Deferred, format!("deferred: {}", deferral.message))
+        }
+    }
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        Self::failed(Reason::StoreUnavailable, chain(&error), &error.remedy)
+    }
+}
+
+impl From<GraphError> for End {
+    fn from(error: GraphError) -> Self {
+        let message = chain(&error);
+        match error {
+            GraphError::NoToken(identity) => {
+                Self::failed(Reason::Authentication, message, &identity.remedy)
+            }
+            GraphError::Unauthorized(_) => {
+                Self::failed(Reason::Authentication, message, PERMISSIONS)
+            }
+            GraphError::Forbidden(_) => Self::failed(Reason::Forbidden, message, PERMISSIONS),
+            GraphError::NotFound(_) => Self::failed(
+                Reason::NotFound,
+                message,
+                "check the ids with `startguard list SERVICE_PRINCIPAL`; a job made a moment ago \
+                 may take a while to appear",
+            ),
+            GraphError::Throttled { retry_after, .. } => Self {
+                reason: Some(Reason::Throttled),
+                retry_after: Some(retry_after.unwrap_or(THROTTLED_WITHOUT_A_WORD)),
+                ..Self::new(OutcomeKind::Deferred, format!("deferred: {message}"))
+            },
+            GraphError::Unavailable { .. } => Self::failed(
+                Reason::GraphUnavailable,
+                message,
+                "`startguard doctor` shows how far a request gets; ask again later",
+            ),
+            GraphError::Timeout { .. } => Self::failed(
+                Reason::Timeout,
+                message,
+                "ask again later; `[graph] request_timeout` sets how long an answer may take",
+            ),
+            GraphError::BadResponse { .. } => Self::failed(
+                Reason::BadResponse,
+                message,
+                "check `[graph] endpoint` and the proxies on the way: this is not how Microsoft \
+                 Graph answers",
+            ),
+        }
+    }
+}
+
+/// How long to wait when Graph said 429 and not for how long: its own published limits are counted
+/// over ten seconds, and a minute is what its guidance falls back to.
+pub(super) const THROTTLED_WITHOUT_A_WORD: Duration = Duration::from_secs(60);
+
+/// What a 401 or 403 usually lacks. Graph often answers 401 with an empty `UnknownError` for a missing
+/// permission, so both say the same.
+const PERMISSIONS: &str = "the caller needs Application.ReadWrite.OwnedBy (for apps it owns) or \
+    Synchronization.ReadWrite.All, with admin consent; a signed-in user also needs to own the app \
+    or hold Application Administrator or Cloud Application Administrator";
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+/// The state in words, for "already running".
+pub(super) fn state_in_words(code: &StatusCode) -> String {
+    match code {
+        StatusCode::NotRun => "NotRun with its schedule Active (first cycle under way)".to_owned(),
+        StatusCode::NotConfigured
+        | StatusCode::Active
+        | StatusCode::Paused
+        | StatusCode::Quarantine
+        | StatusCode::Other(_) => code.to_string(),
+    }
+}

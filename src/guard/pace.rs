@@ -1,0 +1,132 @@
+//! Pace in this process: governor stands before the store and before Graph.
+//!
+//! These limiters forget everything with the process; the budgets that hold over all processes and
+//! hosts are the store's. What they do is make a storm inside one process cost nothing.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock as GovernorClock,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed, keyed::DashMapStateStore},
+};
+
+use crate::{
+    model::{JobKey, Tick},
+    ports::Clock,
+};
+
+/// How fast this process may ask Graph. Source: `[graph]` of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaceSettings {
+    /// Requests per second in the long run.
+    pub requests_per_second: NonZeroU32,
+    /// Requests that may go out back to back.
+    pub burst: NonZeroU32,
+}
+
+/// Attempts at one job that one process may lead back to back. A person repeats a command some
+/// times; a loop repeats it without end.
+const ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
+
+/// After a burst, one attempt at a job per this time.
+const ATTEMPT_EVERY: Duration = Duration::from_secs(1);
+
+/// Requests that a guarded start makes: its read and its POST.
+const REQUESTS_PER_START: u32 = 2;
+
+/// Above so many keys the limiter drops those that have recovered, so that a process that lives
+/// for months does not grow with every job it ever saw.
+const KEYS_BEFORE_SWEEP: usize = 1_024;
+
+type PerJob = RateLimiter<String, DashMapStateStore<String>, PortClock, NoOpMiddleware<Nanos>>;
+type PerTenant = RateLimiter<NotKeyed, InMemoryState, PortClock, NoOpMiddleware<Nanos>>;
+
+/// governor's clock over ours: it goes on in suspend, and tests own it.
+#[derive(Debug, Clone)]
+struct PortClock(Arc<dyn Clock>);
+
+impl GovernorClock for PortClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.0.tick().0)
+    }
+}
+
+/// The limiters of one guard.
+#[derive(Debug)]
+pub(super) struct Pace {
+    clock: Arc<dyn Clock>,
+    burst: NonZeroU32,
+    per_job: PerJob,
+    per_tenant: PerTenant,
+}
+
+impl Pace {
+    pub(super) fn new(settings: &PaceSettings, clock: Arc<dyn Clock>) -> Self {
+        let port = PortClock(Arc::clone(&clock));
+        let attempts = Quota::with_period(ATTEMPT_EVERY)
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(ATTEMPTS_BURST);
+        let requests = Quota::per_second(settings.requests_per_second).allow_burst(settings.burst);
+        Self {
+            burst: settings.burst,
+            per_job: RateLimiter::new(attempts, DashMapStateStore::default(), port.clone()),
+            per_tenant: RateLimiter::direct_with_clock(requests, port),
+            clock,
+        }
+    }
+
+    /// Whether another attempt at this job may be led now.
+    ///
+    /// # Errors
+    /// How long until one may.
+    pub(super) fn attempt(&self, key: &JobKey) -> Result<(), Duration> {
+        if self.per_job.len() > KEYS_BEFORE_SWEEP {
+            self.per_job.retain_recent();
+        }
+        let now = self.now();
+        self.per_job.check_key(&key.store_key()).map_err(|until| until.wait_time_from(now))
+    }
+
+    /// Waits for the turn of a guarded start's requests.
+    ///
+    /// # Errors
+    /// How long it would take, when that is more than `patience`.
+    pub(super) async fn start(&self, patience: Duration) -> Result<(), Duration> {
+        let cells = NonZeroU32::new(REQUESTS_PER_START).unwrap_or(NonZeroU32::MIN);
+        self.turn(cells.min(self.burst), patience).await
+    }
+
+    /// Waits for the turn of one read.
+    ///
+    /// # Errors
+    /// How long it would take, when that is more than `patience`.
+    pub(super) async fn read(&self, patience: Duration) -> Result<(), Duration> {
+        self.turn(NonZeroU32::MIN, patience).await
+    }
+
+    async fn turn(&self, cells: NonZeroU32, patience: Duration) -> Result<(), Duration> {
+        let until = self.clock.tick().after(patience);
+        loop {
+            let wait = match self.per_tenant.check_n(cells) {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(not_until)) => not_until.wait_time_from(self.now()),
+                // More cells than the burst ever holds: `cells` is at most the burst.
+                Err(_) => return Err(patience),
+            };
+            if wait > self.clock.tick().until(until) {
+                return Err(wait);
+            }
+            self.clock.sleep(wait).await;
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        let Tick(now) = self.clock.tick();
+        Nanos::from(now)
+    }
+}

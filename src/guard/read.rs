@@ -1,0 +1,303 @@
+//! Reads: dry runs, `status`, `list`, names. They obey the tenant's throttle like every call, and
+//! what they see of Graph's health is kept for all who share the store.
+
+use std::time::Duration;
+
+use super::{
+    Core, Guard, Request,
+    attempt::{Attempt, no, view},
+    end::{self, End},
+};
+use crate::{
+    decide::{self, Refusal, StartReply},
+    model::{
+        Actor, Answer, Job, JobKey, JobRef, Observation, OutcomeKind, Policy, Reason, Reply,
+        ServicePrincipal, ServicePrincipalId, TenantRecord, Tick,
+    },
+    ports::{Change, Commit, GraphError, SpLookup, StoreError, TenantWrite, Told},
+};
+
+/// Longest time that a list or a look-up may take, repeats included.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(30);
+
+/// What `status` tells of one job.
+#[derive(Debug, Clone)]
+pub struct StatusReport {
+    /// What the read said; `None` when it failed, and `start` says why.
+    pub observation: Option<Observation>,
+    /// What `start` would answer now.
+    pub start: Answer,
+    /// Whether the read itself failed.
+    pub read_failed: bool,
+}
+
+/// Why a list or a look-up has no result, in the words of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ReadError {
+    /// The outcome a start would have: deferred or failed.
+    pub outcome: OutcomeKind,
+    /// Why, for scripts.
+    pub reason: Option<Reason>,
+    /// Why, for people.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// When to ask again.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<End> for ReadError {
+    fn from(end: End) -> Self {
+        Self {
+            outcome: end.outcome,
+            reason: end.reason,
+            message: end.message,
+            remedy: end.remedy,
+            retry_after: end.retry_after,
+        }
+    }
+}
+
+/// What a rehearsal showed.
+pub(super) struct Rehearsed {
+    pub(super) end: End,
+    pub(super) observation: Option<Observation>,
+    pub(super) read_failed: bool,
+}
+
+impl Guard {
+    /// Reads one job once, and tells what `start` would answer now. Changes nothing.
+    pub async fn status(&self, job: JobRef, policy: Policy, actor: Actor) -> StatusReport {
+        let request = Request {
+            job,
+            policy,
+            actor,
+            accept: Vec::new(),
+            reason: None,
+            dry_run: true,
+            lease_wait: Duration::ZERO,
+            wait: None,
+        };
+        let mut attempt = Attempt::new(std::sync::Arc::clone(&self.core), request);
+        let (end, observation, read_failed) = match attempt.rehearse(true).await {
+            Ok(report) => (report.end, report.observation, report.read_failed),
+            Err(end) => (end, None, true),
+        };
+        StatusReport { observation, start: attempt.answer(end), read_failed }
+    }
+
+    /// Lists a service principal's jobs.
+    ///
+    /// # Errors
+    /// [`ReadError`], also while the tenant is told to wait.
+    pub async fn jobs(
+        &self,
+        service_principal: &ServicePrincipalId,
+    ) -> Result<Vec<Job>, ReadError> {
+        let (before, deadline) = self.core.ready_to_look_up().await?;
+        let told = self.core.parts.graph.jobs(service_principal, deadline).await;
+        Ok(self.core.noted(&before, told).await?)
+    }
+
+    /// Finds service principals by application id or display name.
+    ///
+    /// # Errors
+    /// [`ReadError`], also while the tenant is told to wait.
+    pub async fn find(&self, lookup: &SpLookup) -> Result<Vec<ServicePrincipal>, ReadError> {
+        let (before, deadline) = self.core.ready_to_look_up().await?;
+        let told = self.core.parts.graph.find(lookup, deadline).await;
+        Ok(self.core.noted(&before, told).await?)
+    }
+}
+
+impl Attempt {
+    /// What a start would answer now, changing nothing. Without `always_read`, a deferral known
+    /// from the store costs no request, as it does for a start.
+    pub(super) async fn rehearse(&mut self, always_read: bool) -> Result<Rehearsed, End> {
+        let policy = self.request.policy.clone();
+        let snapshot = match self.load().await {
+            Ok(snapshot) => Ok(snapshot),
+            // A store outage delays starts, never `status`.
+            Err(end) if always_read => Err(end),
+            Err(end) => return Err(end),
+        };
+        let refusal = match &snapshot {
+            Ok(snapshot) => match decide::look_back(&policy, view(snapshot), None) {
+                Ok(()) => None,
+                Err(refusal) => Some(no(refusal.into(), "")),
+            },
+            Err(end) => Some(end.clone()),
+        };
+        if let Some(end) = refusal.clone() {
+            let throttled = end.reason == Some(Reason::Throttled);
+            if !always_read || throttled {
+                return Ok(Rehearsed { end, observation: None, read_failed: throttled });
+            }
+        }
+        let observation = match self.read_for_rehearsal().await {
+            Ok(observation) => observation,
+            Err(end) => return Ok(Rehearsed { end, observation: None, read_failed: true }),
+        };
+        self.observed(observation.clone());
+        let end = match (refusal, &snapshot) {
+            (Some(end), _) => end,
+            (None, Err(end)) => end.clone(),
+            (None, Ok(snapshot)) => {
+                let accept = &self.ask.accept;
+                match decide::rehearse(&policy, view(snapshot), accept, &observation) {
+                    Ok(()) => End::new(
+                        OutcomeKind::WouldStart,
+                        format!("would start: the job reads {}", observation.summary()),
+                    ),
+                    Err(decision) => no(decision, &end::state_in_words(&observation.code)),
+                }
+            }
+        };
+        Ok(Rehearsed { end, observation: Some(observation), read_failed: false })
+    }
+
+    async fn read_for_rehearsal(&mut self) -> Result<Observation, End> {
+        let parts = self.core.parts.clone();
+        let deadline = parts.clock.tick().after(LOOK_UP_WITHIN);
+        let told = self.or_stopped(self.core.gated_job(&self.ask.key, deadline)).await??;
+        self.count_reads(told.cost);
+        let job = told.result?;
+        Ok(Observation::of(&job, told.read_at, told.began))
+    }
+}
+
+impl Core {
+    /// Reads a job, unless the tenant is told to wait.
+    ///
+    /// # Errors
+    /// The throttle, or that there is no token; what the read itself said is inside.
+    pub(super) async fn gated_job(
+        &self,
+        key: &JobKey,
+        deadline: Tick,
+    ) -> Result<Told<Job>, GraphError> {
+        let before = self.not_throttled().await?;
+        let told = self.parts.graph.job(key, deadline).await;
+        self.note_read(&before, told.throttle, told.result.as_ref().err()).await;
+        Ok(told)
+    }
+
+    async fn ready_to_look_up(&self) -> Result<(TenantRecord, Tick), End> {
+        let before = self.not_throttled().await?;
+        self.pace.read(LOOK_UP_WITHIN).await.map_err(|wait| End {
+            reason: Some(Reason::RateLimited),
+            retry_after: Some(wait),
+            ..End::new(OutcomeKind::Deferred, "deferred: this process asks too often")
+        })?;
+        Ok((before, self.parts.clock.tick().after(LOOK_UP_WITHIN)))
+    }
+
+    async fn noted<T>(&self, before: &TenantRecord, told: Told<T>) -> Result<T, End> {
+        self.note_read(before, told.throttle, told.result.as_ref().err()).await;
+        Ok(told.result?)
+    }
+
+    /// Whether the tenant may be asked at all. Without a store nothing is known of a throttle, and
+    /// reads go on: an outage of the store delays starts, never `status`.
+    async fn not_throttled(&self) -> Result<TenantRecord, GraphError> {
+        let (tenant, as_of) = match self.parts.store.load_tenant(&self.parts.tenant).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::debug!(error = %end::chain(&error), "reading without the store");
+                return Ok(TenantRecord::default());
+            }
+        };
+        let throttle = tenant.record.throttle.as_ref();
+        match throttle
+            .and_then(|throttle| Some((throttle.status, throttle.term.remaining(&as_of)?)))
+        {
+            None => Ok(tenant.record),
+            Some((status, left)) => Err(GraphError::Throttled {
+                reply: Reply { status, code: None, message: None, request_id: None },
+                retry_after: Some(left),
+            }),
+        }
+    }
+
+    /// Keeps what a read showed of Graph's health. `before` is the tenant's record as read before
+    /// it: where all was well and still is, the store is not asked again.
+    pub(super) async fn note_read(
+        &self,
+        before: &TenantRecord,
+        throttle: Option<(u16, Duration)>,
+        error: Option<&GraphError>,
+    ) {
+        let ill = match error {
+            Some(GraphError::Unavailable { .. } | GraphError::Timeout { .. }) => Some(true),
+            None => Some(false),
+            Some(
+                GraphError::NoToken(_)
+                | GraphError::Unauthorized(_)
+                | GraphError::Forbidden(_)
+                | GraphError::NotFound(_)
+                | GraphError::Throttled { .. }
+                | GraphError::BadResponse { .. },
+            ) => None,
+        };
+        if let Some((status, wait)) = throttle {
+            self.note_throttle(status, wait).await;
+        }
+        match ill {
+            Some(true) => {
+                self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+            }
+            Some(false) if decide::read_worked(before).is_some() => {
+                self.note(|record, _| decide::read_worked(record)).await;
+            }
+            Some(false) | None => {}
+        }
+    }
+
+    /// Keeps that Graph said to wait, for all who share the store.
+    pub(super) async fn note_throttle(&self, status: u16, wait: Duration) {
+        self.note(|record, as_of| decide::throttled(record, as_of, status, wait)).await;
+    }
+
+    /// Keeps that a start could not even be sent.
+    pub(super) async fn note_unsent(&self, reply: &StartReply) {
+        if let StartReply::NotSent { .. } = reply {
+            self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+        }
+    }
+
+    /// Rewrites the tenant's record, if there is anything to rewrite. Best effort: where the store
+    /// is away, no start goes out anyway.
+    async fn note(
+        &self,
+        rewrite: impl Fn(&TenantRecord, &crate::model::Moment) -> Option<TenantRecord> + Send + Sync,
+    ) {
+        if let Err(error) = self.try_note(&rewrite).await {
+            tracing::warn!(error = %end::chain(&error), "Graph's health could not be recorded");
+        }
+    }
+
+    async fn try_note(
+        &self,
+        rewrite: &(impl Fn(&TenantRecord, &crate::model::Moment) -> Option<TenantRecord> + Send + Sync),
+    ) -> Result<(), StoreError> {
+        loop {
+            let (tenant, as_of) = self.parts.store.load_tenant(&self.parts.tenant).await?;
+            let Some(record) = rewrite(&tenant.record, &as_of) else {
+                return Ok(());
+            };
+            let write =
+                TenantWrite { key: self.parts.tenant.clone(), expected: tenant.version, record };
+            match self.parts.store.commit(Change { job: None, tenant: Some(write) }).await? {
+                Commit::Done(_) => return Ok(()),
+                Commit::Conflict => {}
+            }
+        }
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        no(refusal.into(), "")
+    }
+}

@@ -1,0 +1,26 @@
+//! The nouns: plain data, checked once where it is made. No I/O, no clock, no policy.
+
+mod answer;
+mod id;
+mod job;
+mod journal;
+mod observation;
+mod policy;
+mod record;
+mod reply;
+mod time;
+
+pub use answer::{Answer, GraphCost, ObservedFacts, OutcomeKind, QuarantineFacts, Reason};
+pub use id::{
+    Actor, AttemptId, FencingToken, IdError, JobId, JobKey, JobRef, ServicePrincipalId, TenantKey,
+};
+pub use job::{Job, Quarantine, ScheduleState, ServicePrincipal, StatusCode};
+pub use journal::{
+    BrokenLink, EntryFacts, EntryKind, HistoryQuery, JournalEntry, JournalHash, NewEntry,
+    Verification,
+};
+pub use observation::Observation;
+pub use policy::{OnState, Policy};
+pub use record::{Breaker, Hold, JobRecord, Lease, StartMark, StartResult, TenantRecord, Throttle};
+pub use reply::Reply;
+pub use time::{BootId, BootTime, Moment, Term, Tick, Timestamp};
