@@ -55,13 +55,14 @@ mod reply;
 mod seed;
 mod server;
 mod service;
+mod spoil;
 mod time;
 mod token;
 mod wire;
 
 pub use config::{
-    Auth, Client, ConfigError, EmulatorConfig, ExecutionConfig, JobAddress, JobConfig, QuarantineConfig, ServicePrincipalConfig, Storm,
-    Timing, TokenRule,
+    Auth, Client, ConfigError, EmulatorConfig, ExecutionConfig, JobAddress, JobConfig,
+    QuarantineConfig, ServicePrincipalConfig, Storm, Timing, TokenRule,
 };
 pub use connection::CutBy;
 pub use fault::{Effect, FaultProgress, FaultRule, LostWhen, RetryAfter};
@@ -97,11 +98,8 @@ pub enum EmulatorError {
 
 impl Emulator {
     /// Begins with an empty directory and the default delays.
-    #[must_use]
     pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder {
-            config: EmulatorConfig::empty(),
-        }
+        EmulatorBuilder { config: EmulatorConfig::empty() }
     }
 
     /// Starts an emulator in the current tokio runtime.
@@ -118,12 +116,7 @@ impl Emulator {
         let clock = time::Clock::start(stopping.clone());
         let shared = Arc::new(service::Shared::new(config, clock));
         let server = server::Server::serve(listener, Arc::clone(&shared), stopping);
-        Ok(Self {
-            shared,
-            server,
-            address,
-            base_url: format!("http://{address}"),
-        })
+        Ok(Self { shared, server, address, base_url: format!("http://{address}") })
     }
 
     /// The origin to use as Graph endpoint, authority and control endpoint: `http://127.0.0.1:PORT`.

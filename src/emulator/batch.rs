@@ -38,13 +38,20 @@ struct Part {
 pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Reply {
     let parts = match serde_json::from_slice::<Envelope>(&call.body) {
         Ok(envelope) => envelope.requests,
-        Err(error) => return Reply::problem(400, "BadRequest", format!("Invalid batch payload format: {error}.")),
+        Err(error) => {
+            return Reply::problem(
+                400,
+                "BadRequest",
+                format!("Invalid batch payload format: {error}."),
+            );
+        }
     };
     if let Some(refusal) = refuse(&parts) {
         return refusal;
     }
     let mut answers = if parts.iter().all(|part| part.depends_on.is_empty()) {
-        let answers = parts.iter().map(|part| async { (part.id.clone(), one(shared, call, part).await) });
+        let answers =
+            parts.iter().map(|part| async { (part.id.clone(), one(shared, call, part).await) });
         join_all(answers).await
     } else {
         in_turn(shared, call, &parts).await
@@ -52,7 +59,8 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Reply {
     // What happens to a part's answer on the wire happens to the batch's: they share the connection.
     let wire = answers.iter().map(|(_, reply)| reply.wire).find(|wire| *wire != Wire::Whole);
     shared.state().seed.shuffle(&mut answers);
-    let responses: Vec<Value> = answers.into_iter().map(|(id, reply)| response(&id, reply)).collect();
+    let responses: Vec<Value> =
+        answers.into_iter().map(|(id, reply)| response(&id, reply)).collect();
     let mut reply = Reply::json(200, json!({"responses": responses}));
     reply.wire = wire.unwrap_or(Wire::Whole);
     reply
@@ -60,16 +68,27 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Reply {
 
 fn refuse(parts: &[Part]) -> Option<Reply> {
     if parts.is_empty() || parts.len() > MOST {
-        let message = format!("Number of batch request steps must be between 1 and {MOST}; {} were sent.", parts.len());
+        let message = format!(
+            "Number of batch request steps must be between 1 and {MOST}; {} were sent.",
+            parts.len()
+        );
         return Some(Reply::problem(400, "BadRequest", message));
     }
     for (at, part) in parts.iter().enumerate() {
         let earlier = parts.get(..at).unwrap_or_default();
-        if part.id.is_empty() || earlier.iter().any(|other| other.id.eq_ignore_ascii_case(&part.id)) {
-            return Some(Reply::problem(400, "BadRequest", format!("Batch request id '{}' is empty or not unique.", part.id)));
+        if part.id.is_empty() || earlier.iter().any(|other| other.id.eq_ignore_ascii_case(&part.id))
+        {
+            return Some(Reply::problem(
+                400,
+                "BadRequest",
+                format!("Batch request id '{}' is empty or not unique.", part.id),
+            ));
         }
         if !part.depends_on.iter().all(|id| earlier.iter().any(|other| other.id == *id)) {
-            let message = format!("Batch request '{}' depends on a request that does not come before it.", part.id);
+            let message = format!(
+                "Batch request '{}' depends on a request that does not come before it.",
+                part.id
+            );
             return Some(Reply::problem(400, "BadRequest", message));
         }
     }
@@ -80,7 +99,8 @@ fn refuse(parts: &[Part]) -> Option<Reply> {
 async fn in_turn(shared: &Arc<Shared>, call: &Call, parts: &[Part]) -> Vec<(String, Reply)> {
     let mut answers: Vec<(String, Reply)> = Vec::with_capacity(parts.len());
     for part in parts {
-        let failed = answers.iter().any(|(id, reply)| reply.status >= 400 && part.depends_on.contains(id));
+        let failed =
+            answers.iter().any(|(id, reply)| reply.status >= 400 && part.depends_on.contains(id));
         let reply = if failed { Reply::empty(424) } else { one(shared, call, part).await };
         answers.push((part.id.clone(), reply));
     }

@@ -38,10 +38,7 @@ impl Default for EmulatorConfig {
     /// One job in every state that matters: `paused`, `quarantined`, `too-many-deletes`, `running`, `never-run`, `not-configured`,
     /// and a service principal with two jobs and a name that is not unique.
     fn default() -> Self {
-        Self {
-            service_principals: fleet::service_principals(),
-            ..Self::empty()
-        }
+        Self { service_principals: fleet::service_principals(), ..Self::empty() }
     }
 }
 
@@ -68,17 +65,16 @@ impl EmulatorConfig {
     pub fn named(&self, name: &str) -> Option<JobAddress> {
         self.service_principals.iter().find_map(|principal| {
             let job = principal.jobs.iter().find(|job| job.name.as_deref() == Some(name))?;
-            Some(JobAddress {
-                service_principal: principal.id.clone(),
-                job: job.id.clone(),
-            })
+            Some(JobAddress { service_principal: principal.id.clone(), job: job.id.clone() })
         })
     }
 
     /// Adds a job, and its service principal where that is new.
     pub fn add_job(&mut self, service_principal: &str, job: JobConfig) {
         let principals = &mut self.service_principals;
-        let known = principals.iter().position(|principal| principal.id.eq_ignore_ascii_case(service_principal));
+        let known = principals
+            .iter()
+            .position(|principal| principal.id.eq_ignore_ascii_case(service_principal));
         let at = known.unwrap_or_else(|| {
             principals.push(ServicePrincipalConfig::new(service_principal));
             principals.len() - 1
@@ -97,7 +93,8 @@ impl EmulatorConfig {
         let malformed = || ConfigError::MalformedJob { text: text.to_owned() };
         let (address, state) = text.rsplit_once('=').ok_or_else(malformed)?;
         let (service_principal, job) = address.split_once('/').ok_or_else(malformed)?;
-        let (code, reason) = state.split_once(':').map_or((state, None), |(code, reason)| (code, Some(reason)));
+        let (code, reason) =
+            state.split_once(':').map_or((state, None), |(code, reason)| (code, Some(reason)));
         if service_principal.is_empty() || job.is_empty() || code.is_empty() {
             return Err(malformed());
         }
@@ -124,15 +121,14 @@ impl EmulatorConfig {
             if principal.id.is_empty() {
                 return Err(ConfigError::NoServicePrincipalId);
             }
-            let twin = |other: &ServicePrincipalConfig| other.id.eq_ignore_ascii_case(&principal.id);
+            let twin =
+                |other: &ServicePrincipalConfig| other.id.eq_ignore_ascii_case(&principal.id);
             if self.service_principals.iter().take(at).any(twin) {
                 return Err(ConfigError::DuplicateServicePrincipal { id: principal.id.clone() });
             }
             for (at, job) in principal.jobs.iter().enumerate() {
                 if job.id.is_empty() {
-                    return Err(ConfigError::NoJobId {
-                        service_principal: principal.id.clone(),
-                    });
+                    return Err(ConfigError::NoJobId { service_principal: principal.id.clone() });
                 }
                 if principal.jobs.iter().take(at).any(|other| other.id == job.id) {
                     return Err(ConfigError::DuplicateJob {
@@ -177,12 +173,7 @@ impl ServicePrincipalConfig {
     /// A service principal without jobs.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            app_id: None,
-            display_name: None,
-            jobs: Vec::new(),
-        }
+        Self { id: id.into(), app_id: None, display_name: None, jobs: Vec::new() }
     }
 
     /// Sets application id and display name.
@@ -208,7 +199,7 @@ pub struct Timing {
     /// From an accepted start to the job being Active.
     #[serde(with = "duration")]
     pub start_delay: Duration,
-    /// How long a first cycle takes: a job that never ran is NotRun with an Active schedule until then.
+    /// How long a first cycle takes: a job that never ran is `NotRun` with an Active schedule until then.
     #[serde(with = "duration")]
     pub first_cycle: Duration,
     /// From an accepted pause to the job being Paused.
@@ -319,7 +310,9 @@ pub struct Client {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
     /// The emulator hands out tokens to anyone: it stays on this machine.
-    #[error("the emulator listens on loopback addresses only, not on {address}; use 127.0.0.1 or [::1]")]
+    #[error(
+        "the emulator listens on loopback addresses only, not on {address}; use 127.0.0.1 or [::1]"
+    )]
     NotLoopback {
         /// The refused address.
         address: SocketAddr,
@@ -351,7 +344,9 @@ pub enum ConfigError {
         job: String,
     },
     /// A job flag that does not parse.
-    #[error("{text:?} does not name a job; write SERVICE_PRINCIPAL/JOB_ID=CODE or SERVICE_PRINCIPAL/JOB_ID=Quarantine:REASON")]
+    #[error(
+        "{text:?} does not name a job; write SERVICE_PRINCIPAL/JOB_ID=CODE or SERVICE_PRINCIPAL/JOB_ID=Quarantine:REASON"
+    )]
     MalformedJob {
         /// What was written.
         text: String,
@@ -372,13 +367,20 @@ pub(super) mod duration {
 
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(in crate::emulator) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::emulator) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*value))
     }
 
-    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map_err(|error| D::Error::custom(format!("{text:?} is not a duration such as \"300ms\": {error}")))
+        humantime::parse_duration(&text).map_err(|error| {
+            D::Error::custom(format!("{text:?} is not a duration such as \"300ms\": {error}"))
+        })
     }
 }
 
@@ -392,11 +394,16 @@ pub(super) mod optional_duration {
     struct Written(#[serde(with = "super::duration")] Duration);
 
     #[expect(clippy::ref_option, reason = "serde's `with` hands the field by reference")]
-    pub(in crate::emulator) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::emulator) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         value.map(Written).serialize(serializer)
     }
 
-    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<Written>::deserialize(deserializer)?.map(|Written(value)| value))
     }
 }

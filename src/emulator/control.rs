@@ -6,13 +6,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header::CONTENT_TYPE};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::config::{JobConfig, Timing};
+use super::config::{ConfigError, JobConfig, Timing};
 use super::fault::{FaultRule, Faults};
 use super::service::{self, Shared};
 
@@ -47,24 +47,24 @@ async fn faults(State(shared): State<Arc<Shared>>) -> Response {
     answer(shared.state().faults.progress())
 }
 
-async fn set_faults(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    match read::<Vec<FaultRule>>(&body).and_then(|rules| check(&rules).map(|()| rules)) {
-        Ok(rules) => {
-            shared.state().faults = Faults::new(&rules);
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(refusal) => refusal,
-    }
+async fn set_faults(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<StatusCode, BadRequest> {
+    let rules: Vec<FaultRule> = read(&body)?;
+    rules.iter().try_for_each(FaultRule::validate)?;
+    shared.state().faults = Faults::new(&rules);
+    Ok(StatusCode::NO_CONTENT)
 }
 
-async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    match read::<FaultRule>(&body).and_then(|rule| check(std::slice::from_ref(&rule)).map(|()| rule)) {
-        Ok(rule) => {
-            shared.state().faults.push(rule);
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(refusal) => refusal,
-    }
+async fn add_fault(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<StatusCode, BadRequest> {
+    let rule: FaultRule = read(&body)?;
+    rule.validate()?;
+    shared.state().faults.push(rule);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
@@ -72,41 +72,49 @@ async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn job(State(shared): State<Arc<Shared>>, Path((principal, job)): Path<(String, String)>) -> Response {
+async fn job(
+    State(shared): State<Arc<Shared>>,
+    Path((principal, job)): Path<(String, String)>,
+) -> Response {
     let state = shared.state();
     let now = shared.clock.elapsed();
-    let found = state.directory.job(&principal, &job).and_then(|(address, job)| Some((address, job.at(now)?)));
+    let found = state
+        .directory
+        .job(&principal, &job)
+        .and_then(|(address, job)| Some((address, job.at(now)?)));
     match found {
         Some((address, (_, condition))) => {
             let counts = state.judge.counts().job(&address.service_principal, &address.job);
             answer(&json!({"address": address, "condition": condition, "counts": counts}))
         }
-        None => refuse(StatusCode::NOT_FOUND, &format!("service principal {principal} has no job {job}")),
+        None => refuse(
+            StatusCode::NOT_FOUND,
+            &format!("service principal {principal} has no job {job}"),
+        ),
     }
 }
 
-async fn set_job(State(shared): State<Arc<Shared>>, Path((principal, id)): Path<(String, String)>, body: Bytes) -> Response {
-    match read::<JobConfig>(&body) {
-        Ok(config) => {
-            shared.set_job(&principal, JobConfig { id, ..config });
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(refusal) => refusal,
-    }
+async fn set_job(
+    State(shared): State<Arc<Shared>>,
+    Path((principal, id)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<StatusCode, BadRequest> {
+    let config: JobConfig = read(&body)?;
+    shared.set_job(&principal, JobConfig { id, ..config });
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn timing(State(shared): State<Arc<Shared>>) -> Response {
     answer(&shared.state().config.timing)
 }
 
-async fn set_timing(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    match read::<Timing>(&body) {
-        Ok(timing) => {
-            shared.state().config.timing = timing;
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(refusal) => refusal,
-    }
+async fn set_timing(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<StatusCode, BadRequest> {
+    let timing: Timing = read(&body)?;
+    shared.state().config.timing = timing;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {
@@ -140,16 +148,24 @@ impl Shared {
     }
 }
 
-/// Reads JSON whatever its Content-Type, so that `curl -d` will do.
-#[expect(clippy::result_large_err, reason = "the error is the answer, and is made once per refused request")]
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string()))
+/// A control request that cannot be carried out, and why.
+struct BadRequest(String);
+
+impl From<ConfigError> for BadRequest {
+    fn from(error: ConfigError) -> Self {
+        Self(error.to_string())
+    }
 }
 
-#[expect(clippy::result_large_err, reason = "the error is the answer, and is made once per refused request")]
-fn check(rules: &[FaultRule]) -> Result<(), Response> {
-    let checked = rules.iter().try_for_each(FaultRule::validate);
-    checked.map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string()))
+impl IntoResponse for BadRequest {
+    fn into_response(self) -> Response {
+        refuse(StatusCode::BAD_REQUEST, &self.0)
+    }
+}
+
+/// Reads JSON whatever its Content-Type, so that `curl -d` will do.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadRequest> {
+    serde_json::from_slice(body).map_err(|error| BadRequest(error.to_string()))
 }
 
 fn answer<T: Serialize + ?Sized>(value: &T) -> Response {

@@ -24,9 +24,7 @@ impl Directory {
             config: config.clone(),
             jobs: config.jobs.iter().map(|job| Job::new(job.clone(), now)).collect(),
         });
-        Self {
-            principals: principals.collect(),
-        }
+        Self { principals: principals.collect() }
     }
 
     pub(super) fn principals(&self) -> &[Principal] {
@@ -40,7 +38,9 @@ impl Directory {
 
     /// A service principal by its application id.
     pub(super) fn by_app_id(&self, app_id: &str) -> Option<&Principal> {
-        let has = |principal: &&Principal| principal.config.app_id.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(app_id));
+        let has = |principal: &&Principal| {
+            principal.config.app_id.as_ref().is_some_and(|id| id.eq_ignore_ascii_case(app_id))
+        };
         self.principals.iter().find(has)
     }
 
@@ -59,7 +59,10 @@ impl Directory {
 
     /// Sets a job up anew, with its service principal where that is new.
     pub(super) fn set_job(&mut self, principal: &str, config: JobConfig, now: Duration) {
-        let known = self.principals.iter().position(|other| other.config.id.eq_ignore_ascii_case(principal));
+        let known = self
+            .principals
+            .iter()
+            .position(|other| other.config.id.eq_ignore_ascii_case(principal));
         let at = known.unwrap_or_else(|| {
             self.principals.push(Principal {
                 config: ServicePrincipalConfig::new(principal),
@@ -77,8 +80,5 @@ impl Directory {
 }
 
 fn address(service_principal: &str, job: &str) -> JobAddress {
-    JobAddress {
-        service_principal: service_principal.to_owned(),
-        job: job.to_owned(),
-    }
+    JobAddress { service_principal: service_principal.to_owned(), job: job.to_owned() }
 }

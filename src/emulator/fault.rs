@@ -58,11 +58,7 @@ impl FaultRule {
     /// Plays `effect` on every request for `operation`.
     #[must_use]
     pub fn on(operation: OperationKind, effect: Effect) -> Self {
-        Self {
-            operation: Some(operation),
-            effect,
-            ..Self::default()
-        }
+        Self { operation: Some(operation), effect, ..Self::default() }
     }
 
     /// Plays it on the first `times` matches only.
@@ -106,12 +102,20 @@ impl FaultRule {
     /// # Errors
     /// When the effect could not be written as HTTP, or would never end.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let problem = match &self.effect {
-            Effect::Status { status, .. } if !(200..=599).contains(status) => "status is not between 200 and 599",
-            Effect::Redirect { status, .. } if !(300..=399).contains(status) => "status of a redirect is not between 300 and 399",
-            Effect::Throttle { permits: 0, .. } => "permits is 0; use kind = \"status\" with status = 429 to refuse everything",
-            Effect::Throttle { per, .. } if per.is_zero() => "per is 0",
-            _ => return Ok(()),
+        let problem = if let Effect::Status { status, .. } | Effect::Html { status } = &self.effect
+            && !(200..=599).contains(status)
+        {
+            "status is not between 200 and 599"
+        } else if let Effect::Redirect { status, .. } = &self.effect
+            && !(300..=399).contains(status)
+        {
+            "status of a redirect is not between 300 and 399"
+        } else if let Effect::Throttle { permits: 0, .. } = self.effect {
+            "permits is 0; use kind = \"status\" with status = 429 to refuse everything"
+        } else if let Effect::Throttle { per: Duration::ZERO, .. } = self.effect {
+            "per is 0"
+        } else {
+            return Ok(());
         };
         Err(ConfigError::Fault {
             fault: self.name.clone().unwrap_or_else(|| self.effect.word().to_owned()),
@@ -121,11 +125,14 @@ impl FaultRule {
 
     fn matches(&self, method: &str, operation: &Operation) -> bool {
         let (principal, job) = operation.address();
-        let same = |wanted: &Option<String>, given: Option<&str>, equal: fn(&str, &str) -> bool| match (wanted, given) {
-            (None, _) => true,
-            (Some(wanted), Some(given)) => equal(wanted, given),
-            (Some(_), None) => false,
-        };
+        let same =
+            |wanted: &Option<String>, given: Option<&str>, equal: fn(&str, &str) -> bool| match (
+                wanted, given,
+            ) {
+                (None, _) => true,
+                (Some(wanted), Some(given)) => equal(wanted, given),
+                (Some(_), None) => false,
+            };
         self.operation.is_none_or(|kind| kind == operation.kind())
             && same(&self.method, Some(method), str::eq_ignore_ascii_case)
             && same(&self.service_principal, principal, str::eq_ignore_ascii_case)
@@ -254,19 +261,13 @@ impl Effect {
     /// An answer lost before the request took its effect.
     #[must_use]
     pub const fn lost_before() -> Self {
-        Self::Lost {
-            when: LostWhen::Before,
-            by: CutBy::Close,
-        }
+        Self::Lost { when: LostWhen::Before, by: CutBy::Close }
     }
 
     /// An answer lost after the request took its effect.
     #[must_use]
     pub const fn lost_after() -> Self {
-        Self::Lost {
-            when: LostWhen::After,
-            by: CutBy::Close,
-        }
+        Self::Lost { when: LostWhen::After, by: CutBy::Close }
     }
 
     const fn word(&self) -> &'static str {
@@ -368,12 +369,7 @@ impl Faults {
     }
 
     pub(super) fn push(&mut self, rule: FaultRule) {
-        self.rules.push(FaultProgress {
-            rule,
-            matched: 0,
-            played: 0,
-            bucket: None,
-        });
+        self.rules.push(FaultProgress { rule, matched: 0, played: 0, bucket: None });
     }
 
     pub(super) fn progress(&self) -> &[FaultProgress] {
@@ -381,7 +377,12 @@ impl Faults {
     }
 
     /// The fault to play on this request, if any.
-    pub(super) fn choose(&mut self, now: Duration, method: &str, operation: &Operation) -> Option<Fault> {
+    pub(super) fn choose(
+        &mut self,
+        now: Duration,
+        method: &str,
+        operation: &Operation,
+    ) -> Option<Fault> {
         for progress in &mut self.rules {
             if !progress.rule.matches(method, operation) {
                 continue;
@@ -413,10 +414,7 @@ impl FaultProgress {
     fn take_permit(&mut self, now: Duration) -> Option<Duration> {
         let Effect::Throttle { permits, per, .. } = self.rule.effect else { return None };
         let size = f64::from(permits);
-        let bucket = self.bucket.get_or_insert(Bucket {
-            permits: size,
-            filled: now,
-        });
+        let bucket = self.bucket.get_or_insert(Bucket { permits: size, filled: now });
         let rate = size / per.as_secs_f64();
         let flowed = now.saturating_sub(bucket.filled).as_secs_f64() * rate;
         bucket.permits = (bucket.permits + flowed).min(size);

@@ -71,7 +71,9 @@ impl JobConfig {
     pub fn new(id: impl Into<String>, code: impl Into<String>) -> Self {
         let code = code.into();
         let quarantined = code.eq_ignore_ascii_case("Quarantine");
-        let has_run = quarantined || code.eq_ignore_ascii_case("Active") || code.eq_ignore_ascii_case("Paused");
+        let has_run = quarantined
+            || code.eq_ignore_ascii_case("Active")
+            || code.eq_ignore_ascii_case("Paused");
         Self {
             id: id.into(),
             quarantine: quarantined.then(QuarantineConfig::default),
@@ -96,10 +98,8 @@ impl JobConfig {
     /// Puts a quarantine of this reason on the job, whatever its code.
     #[must_use]
     pub fn quarantined(mut self, reason: impl Into<String>) -> Self {
-        self.quarantine = Some(QuarantineConfig {
-            reason: reason.into(),
-            ..self.quarantine.unwrap_or_default()
-        });
+        self.quarantine =
+            Some(QuarantineConfig { reason: reason.into(), ..self.quarantine.unwrap_or_default() });
         self
     }
 
@@ -125,11 +125,11 @@ pub struct QuarantineConfig {
     pub series_began_ago: Duration,
     /// `seriesCount`.
     pub series_count: u64,
-    /// When the service tries again by itself; none is written as the year 1.
-    #[serde(with = "optional_duration", skip_serializing_if = "Option::is_none")]
-    pub next_attempt_in: Option<Duration>,
-    /// The error's code; none leaves `error` out.
-    pub error_code: Option<String>,
+    /// When the service tries again by itself; zero means that no date is set, which Graph writes as the year 1.
+    #[serde(with = "duration")]
+    pub next_attempt_in: Duration,
+    /// The error's code; an empty one leaves `error` out.
+    pub error_code: String,
     /// The error's message.
     pub error_message: String,
 }
@@ -141,9 +141,10 @@ impl Default for QuarantineConfig {
             began_ago: Duration::from_secs(6 * 3600),
             series_began_ago: Duration::from_secs(42 * 3600),
             series_count: 3,
-            next_attempt_in: Some(Duration::from_secs(18 * 3600)),
-            error_code: Some("InvalidCredentials".to_owned()),
-            error_message: "The target answered 401 Unauthorized to the saved credentials.".to_owned(),
+            next_attempt_in: Duration::from_secs(18 * 3600),
+            error_code: "InvalidCredentials".to_owned(),
+            error_message: "The target answered 401 Unauthorized to the saved credentials."
+                .to_owned(),
         }
     }
 }

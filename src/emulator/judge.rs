@@ -8,6 +8,7 @@
 //!
 //! # Caveats
 //! - Starts of jobs that do not exist are counted apart, by number alone.
+//! - A request whose body is incomplete or larger than 1 MiB is refused unread, and counts nowhere.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -116,7 +117,11 @@ impl JobCounts {
         let mut most = 0;
         let mut first = 0;
         for (last, at) in self.start_arrivals_ms.iter().enumerate() {
-            while self.start_arrivals_ms.get(first).is_some_and(|begin| at.saturating_sub(*begin) >= window) {
+            while self
+                .start_arrivals_ms
+                .get(first)
+                .is_some_and(|begin| at.saturating_sub(*begin) >= window)
+            {
                 first += 1;
             }
             most = most.max(last + 1 - first);
@@ -128,7 +133,11 @@ impl JobCounts {
     #[must_use]
     pub fn shortest_gap(&self) -> Option<Duration> {
         let later = self.start_arrivals_ms.iter().skip(1);
-        let gaps = self.start_arrivals_ms.iter().zip(later).map(|(before, after)| after.saturating_sub(*before));
+        let gaps = self
+            .start_arrivals_ms
+            .iter()
+            .zip(later)
+            .map(|(before, after)| after.saturating_sub(*before));
         gaps.min().map(Duration::from_millis)
     }
 }
@@ -183,7 +192,12 @@ impl Judge {
     }
 
     /// A request arrived; the answer is the key to [`request_done`](Self::request_done).
-    pub(super) fn request_arrived(&mut self, operation: OperationKind, is_graph: bool, batched: bool) -> u64 {
+    pub(super) fn request_arrived(
+        &mut self,
+        operation: OperationKind,
+        is_graph: bool,
+        batched: bool,
+    ) -> u64 {
         let counts = &mut self.counts;
         *counts.operations.entry(operation).or_default() += 1;
         if batched {
@@ -238,11 +252,7 @@ impl Judge {
         }
         counts.start_arrivals_ms.push_back(milliseconds(now));
         self.counts.overlapping_starts += u64::from(overlaps);
-        let mut flight = StartFlight {
-            job,
-            generation: self.generation,
-            violated: false,
-        };
+        let mut flight = StartFlight { job, generation: self.generation, violated: false };
         self.violated(now, &mut flight, violation, sender);
         flight
     }
@@ -296,7 +306,13 @@ impl Judge {
         }
     }
 
-    fn violated(&mut self, now: Duration, flight: &mut StartFlight, violation: Option<ViolationKind>, sender: Sender<'_>) {
+    fn violated(
+        &mut self,
+        now: Duration,
+        flight: &mut StartFlight,
+        violation: Option<ViolationKind>,
+        sender: Sender<'_>,
+    ) {
         let Some(kind) = violation else { return };
         if flight.violated {
             return;
@@ -320,7 +336,8 @@ impl Judge {
     }
 
     fn job(&mut self, job: &JobAddress) -> &mut JobCounts {
-        let principal = self.counts.jobs.entry(job.service_principal.to_ascii_lowercase()).or_default();
+        let principal =
+            self.counts.jobs.entry(job.service_principal.to_ascii_lowercase()).or_default();
         principal.entry(job.job.clone()).or_default()
     }
 }

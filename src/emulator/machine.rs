@@ -71,11 +71,7 @@ impl ResetScope {
                 "escrows" => scope.escrows = true,
                 "quarantinestate" => scope.quarantine = true,
                 "full" => {
-                    scope = Self {
-                        watermark: true,
-                        escrows: true,
-                        quarantine: true,
-                    };
+                    scope = Self { watermark: true, escrows: true, quarantine: true };
                 }
                 _ => return None,
             }
@@ -149,11 +145,20 @@ impl Job {
     }
 
     /// Starts the job; says what that broke. Graph answers 204 either way.
-    pub(super) fn start(&mut self, now: Duration, timing: &Timing, storm: &Storm) -> Option<ViolationKind> {
+    pub(super) fn start(
+        &mut self,
+        now: Duration,
+        timing: &Timing,
+        storm: &Storm,
+    ) -> Option<ViolationKind> {
         let violation = self.violation(now);
         match violation {
-            Some(ViolationKind::Running | ViolationKind::Starting) => self.count_start_while_running(now, storm),
-            Some(ViolationKind::NeverRun | ViolationKind::NotConfigured) => self.begin_first_cycle(now, timing),
+            Some(ViolationKind::Running | ViolationKind::Starting) => {
+                self.count_start_while_running(now, storm);
+            }
+            Some(ViolationKind::NeverRun | ViolationKind::NotConfigured) => {
+                self.begin_first_cycle(now, timing);
+            }
             Some(ViolationKind::UnknownState) | None => self.resume(now, timing),
         }
         violation
@@ -186,14 +191,10 @@ impl Job {
     fn begin_first_cycle(&mut self, now: Duration, timing: &Timing) {
         let Some(before) = self.upcoming(now) else { return };
         let begins = now.saturating_add(timing.start_delay);
-        let under_way = Condition {
-            last_execution: ExecutionConfig::FirstCycle,
-            ..before.running("NotRun")
-        };
-        let ran = Condition {
-            last_execution: ExecutionConfig::Succeeded,
-            ..under_way.running("Active")
-        };
+        let under_way =
+            Condition { last_execution: ExecutionConfig::FirstCycle, ..before.running("NotRun") };
+        let ran =
+            Condition { last_execution: ExecutionConfig::Succeeded, ..under_way.running("Active") };
         self.change(now, begins, under_way);
         self.history.push((begins.saturating_add(timing.first_cycle), ran));
     }
@@ -226,11 +227,7 @@ impl Job {
         let kept = before.quarantine.clone().filter(|_| !scope.quarantine);
         let escrows_pruned = before.escrows_pruned && !scope.escrows;
         let code = if kept.is_some() { "Quarantine" } else { "Active" };
-        let after = Condition {
-            quarantine: kept,
-            escrows_pruned,
-            ..before.running(code)
-        };
+        let after = Condition { quarantine: kept, escrows_pruned, ..before.running(code) };
         let turns = now.saturating_add(timing.start_delay);
         if scope.watermark && after.quarantine.is_none() {
             // Without its watermark the job begins with a first cycle again.
@@ -288,9 +285,10 @@ impl Condition {
     }
 }
 
-/// Whether a job in this condition is at work: Active, or NotRun while its schedule is on.
+/// Whether a job in this condition is at work: Active, or `NotRun` while its schedule is on.
 fn runs(condition: &Condition) -> bool {
-    is(&condition.code, "Active") || (is(&condition.code, "NotRun") && is(&condition.schedule, "Active"))
+    is(&condition.code, "Active")
+        || (is(&condition.code, "NotRun") && is(&condition.schedule, "Active"))
 }
 
 const fn is(text: &str, word: &str) -> bool {

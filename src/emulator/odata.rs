@@ -38,7 +38,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Reads a raw query string. Options that are not OData's (`api-version`, for example) are let pass, as Graph does.
+    /// Reads a raw query string. Options without a dollar sign (`api-version`, for example) are let pass, as Graph does.
     pub(super) fn parse(raw: &str) -> Result<Self, QueryError> {
         let mut query = Self::default();
         let mut seen: Vec<String> = Vec::new();
@@ -51,7 +51,9 @@ impl Query {
             let value = value.into_owned();
             match option.as_str() {
                 "filter" => query.filter = Some(Filter::parse(&value).map_err(QueryError::Filter)?),
-                "select" => query.select = value.split(',').map(|name| name.trim().to_owned()).collect(),
+                "select" => {
+                    query.select = value.split(',').map(|name| name.trim().to_owned()).collect();
+                }
                 "count" => query.count = value.eq_ignore_ascii_case("true"),
                 "top" => {
                     let top = value.parse().ok().filter(|top| (1..=MOST).contains(top));
@@ -75,7 +77,9 @@ impl Query {
 
     /// The page that is asked for, and the query string of the one after it.
     pub(super) fn page(&self, items: Vec<Value>, page_size: usize) -> Page {
-        let matching = items.into_iter().filter(|item| self.filter.as_ref().is_none_or(|filter| filter.holds(item)));
+        let matching = items
+            .into_iter()
+            .filter(|item| self.filter.as_ref().is_none_or(|filter| filter.holds(item)));
         let matching: Vec<Value> = matching.collect();
         let total = matching.len();
         let size = self.top.unwrap_or(page_size).min(page_size).max(1);
@@ -87,11 +91,7 @@ impl Query {
             next.finish()
         });
         let items = matching.into_iter().skip(self.skip).take(size);
-        Page {
-            items: items.collect(),
-            total,
-            next,
-        }
+        Page { items: items.collect(), total, next }
     }
 }
 

@@ -47,9 +47,11 @@ pub(super) fn carry_out(
             }
         }
         Operation::WrongMethod => Reply::usual_problem(405),
-        Operation::UnknownSegment(segment) => {
-            Reply::problem(400, "BadRequest", format!("Resource not found for the segment '{segment}'."))
-        }
+        Operation::UnknownSegment(segment) => Reply::problem(
+            400,
+            "BadRequest",
+            format!("Resource not found for the segment '{segment}'."),
+        ),
         Operation::Batch
         | Operation::Token { .. }
         | Operation::Discovery { .. }
@@ -79,8 +81,14 @@ fn start(
 
 fn restart(state: &mut State, principal: &str, job: &str, call: &Call, now: Duration) -> Reply {
     let body: Option<Value> = serde_json::from_slice(&call.body).ok();
-    let Some(criteria) = body.as_ref().and_then(|body| body.get("criteria")).and_then(Value::as_object) else {
-        return Reply::problem(400, "Request_BadRequest", "Write requests must contain the parameter 'criteria'.");
+    let Some(criteria) =
+        body.as_ref().and_then(|body| body.get("criteria")).and_then(Value::as_object)
+    else {
+        return Reply::problem(
+            400,
+            "Request_BadRequest",
+            "Write requests must contain the parameter 'criteria'.",
+        );
     };
     let scope = match criteria.get("resetScope") {
         None | Some(Value::Null) => Some(ResetScope::default()),
@@ -88,7 +96,11 @@ fn restart(state: &mut State, principal: &str, job: &str, call: &Call, now: Dura
         Some(_) => None,
     };
     let Some(scope) = scope else {
-        return Reply::problem(400, "Request_BadRequest", "Invalid value specified for property 'resetScope'.");
+        return Reply::problem(
+            400,
+            "Request_BadRequest",
+            "Invalid value specified for property 'resetScope'.",
+        );
     };
     let timing = state.config.timing.clone();
     change(state, principal, job, |job| job.restart(now, scope, &timing))
@@ -97,13 +109,18 @@ fn restart(state: &mut State, principal: &str, job: &str, call: &Call, now: Dura
 fn validate_credentials(state: &State, principal: &str, job: &str, call: &Call) -> Reply {
     let body: Option<Value> = serde_json::from_slice(&call.body).ok();
     if !body.is_some_and(|body| body.is_object()) {
-        return Reply::problem(400, "Request_BadRequest", "A JSON object is expected in the body of the request.");
+        return Reply::problem(
+            400,
+            "Request_BadRequest",
+            "A JSON object is expected in the body of the request.",
+        );
     }
     let Some((_, job)) = state.directory.job(principal, job) else { return no_job(job) };
     if job.config.credentials_valid {
         return Reply::empty(204);
     }
-    let message = "We received this unexpected response from your application: StatusCode: Unauthorized.";
+    let message =
+        "We received this unexpected response from your application: StatusCode: Unauthorized.";
     Reply::problem(400, "CredentialValidationUnavailable", message)
 }
 
@@ -117,7 +134,14 @@ fn change(state: &mut State, principal: &str, job: &str, change: impl FnOnce(&mu
     }
 }
 
-fn get_job(shared: &Shared, state: &State, principal: &str, job: &str, call: &Call, now: Duration) -> Reply {
+fn get_job(
+    shared: &Shared,
+    state: &State,
+    principal: &str,
+    job: &str,
+    call: &Call,
+    now: Duration,
+) -> Reply {
     let query = match Query::parse(&call.query) {
         Ok(query) => query,
         Err(error) => return bad_query(&error),
@@ -143,7 +167,11 @@ fn show(shared: &Shared, state: &State, job: &Job, now: Duration) -> Option<Valu
 }
 
 fn list_principals(state: &State, call: &Call) -> Reply {
-    let shown = state.directory.principals().iter().map(|principal| payload::service_principal(&principal.config));
+    let shown = state
+        .directory
+        .principals()
+        .iter()
+        .map(|principal| payload::service_principal(&principal.config));
     list(shown.collect(), "servicePrincipals", state, call)
 }
 
@@ -166,7 +194,8 @@ fn get_principal(state: &State, key: &PrincipalKey, call: &Call) -> Reply {
 }
 
 fn entity(item: Value, context: &str, query: &Query, call: &Call) -> Value {
-    let mut item = if query.select.is_empty() { item } else { payload::select(item, &query.select) };
+    let mut item =
+        if query.select.is_empty() { item } else { payload::select(item, &query.select) };
     if let Some(fields) = item.as_object_mut() {
         fields.insert("@odata.context".to_owned(), metadata(call, context).into());
     }
@@ -179,7 +208,8 @@ fn list(items: Vec<Value>, context: &str, state: &State, call: &Call) -> Reply {
         Err(error) => return bad_query(&error),
     };
     let page = query.page(items, state.config.page_size);
-    let select = |item| if query.select.is_empty() { item } else { payload::select(item, &query.select) };
+    let select =
+        |item| if query.select.is_empty() { item } else { payload::select(item, &query.select) };
     let items: Vec<Value> = page.items.into_iter().map(select).collect();
     let mut body = json!({"@odata.context": metadata(call, context)});
     if let Some(fields) = body.as_object_mut() {
@@ -200,17 +230,25 @@ fn metadata(call: &Call, context: &str) -> String {
 }
 
 fn no_principal(id: &str) -> Reply {
-    let message = format!("Resource '{id}' does not exist or one of its queried reference-property objects are not present.");
+    let message = format!(
+        "Resource '{id}' does not exist or one of its queried reference-property objects are not present."
+    );
     Reply::problem(404, "Request_ResourceNotFound", message)
 }
 
 fn no_job(id: &str) -> Reply {
-    Reply::problem(404, "ResourceNotFound", format!("The synchronization job '{id}' was not found."))
+    Reply::problem(
+        404,
+        "ResourceNotFound",
+        format!("The synchronization job '{id}' was not found."),
+    )
 }
 
 fn bad_query(error: &QueryError) -> Reply {
     let code = match error {
-        QueryError::Filter(_) | QueryError::Top(_) | QueryError::SkipToken(_) => "Request_BadRequest",
+        QueryError::Filter(_) | QueryError::Top(_) | QueryError::SkipToken(_) => {
+            "Request_BadRequest"
+        }
         QueryError::Twice(_) | QueryError::Unknown(_) => "BadRequest",
     };
     Reply::problem(400, code, error.to_string())

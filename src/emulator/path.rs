@@ -1,6 +1,6 @@
 //! Which operation a request asks for.
 //!
-//! Graph reads a path segment by segment, each percent-decoded on its own, with keys either as a segment (`jobs/ID`) or in OData's
+//! Graph reads a path segment by segment, each percent-decoded on its own, with keys either as a segment (`jobs/ID`) or in
 //! parentheses (`jobs('ID')`). Words are matched whatever their letters' case; ids are not.
 
 use percent_encoding::percent_decode_str;
@@ -37,17 +37,27 @@ pub enum OperationKind {
 /// What a request asks for, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Operation {
-    ListJobs { principal: String },
-    OnJob { principal: String, job: String, verb: JobVerb },
+    ListJobs {
+        principal: String,
+    },
+    OnJob {
+        principal: String,
+        job: String,
+        verb: JobVerb,
+    },
     Batch,
     ListServicePrincipals,
     GetServicePrincipal(PrincipalKey),
-    Token { tenant: String },
-    Discovery { tenant: String },
+    Token {
+        tenant: String,
+    },
+    Discovery {
+        tenant: String,
+    },
     ManagedIdentity,
     /// The path exists, but not with this method.
     WrongMethod,
-    /// OData does not know this segment.
+    /// A segment that no path has.
     UnknownSegment(String),
     /// Not below `/v1.0` or `/beta`.
     Elsewhere,
@@ -85,7 +95,10 @@ impl Operation {
             Self::ListServicePrincipals => OperationKind::ListServicePrincipals,
             Self::GetServicePrincipal(_) => OperationKind::GetServicePrincipal,
             Self::Token { .. } | Self::ManagedIdentity => OperationKind::Token,
-            Self::Discovery { .. } | Self::WrongMethod | Self::UnknownSegment(_) | Self::Elsewhere => OperationKind::Other,
+            Self::Discovery { .. }
+            | Self::WrongMethod
+            | Self::UnknownSegment(_)
+            | Self::Elsewhere => OperationKind::Other,
         }
     }
 
@@ -101,8 +114,17 @@ impl Operation {
     pub(super) fn address(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::OnJob { principal, job, .. } => (Some(principal), Some(job)),
-            Self::ListJobs { principal } | Self::GetServicePrincipal(PrincipalKey::Id(principal)) => (Some(principal), None),
-            _ => (None, None),
+            Self::ListJobs { principal }
+            | Self::GetServicePrincipal(PrincipalKey::Id(principal)) => (Some(principal), None),
+            Self::GetServicePrincipal(PrincipalKey::AppId(_))
+            | Self::Batch
+            | Self::ListServicePrincipals
+            | Self::Token { .. }
+            | Self::Discovery { .. }
+            | Self::ManagedIdentity
+            | Self::WrongMethod
+            | Self::UnknownSegment(_)
+            | Self::Elsewhere => (None, None),
         }
     }
 
@@ -110,17 +132,20 @@ impl Operation {
     pub(super) fn of_request(method: &str, path: &str) -> Self {
         let segments = segments(path);
         let Some((root, rest)) = segments.split_first() else { return Self::Elsewhere };
-        match root.as_str() {
-            "v1.0" | "beta" => return Self::below_version(method, rest),
-            _ => {}
+        if matches!(root.as_str(), "v1.0" | "beta") {
+            return Self::below_version(method, rest);
         }
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         match words.as_slice() {
-            [tenant, "oauth2", "v2.0", "token"] => only("POST", method, Self::Token { tenant: (*tenant).to_owned() }),
+            [tenant, "oauth2", "v2.0", "token"] => {
+                only("POST", method, Self::Token { tenant: (*tenant).to_owned() })
+            }
             [tenant, "v2.0", ".well-known", "openid-configuration"] => {
                 only("GET", method, Self::Discovery { tenant: (*tenant).to_owned() })
             }
-            ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] => only("GET", method, Self::ManagedIdentity),
+            ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] => {
+                only("GET", method, Self::ManagedIdentity)
+            }
             _ => Self::Elsewhere,
         }
     }
@@ -132,7 +157,8 @@ impl Operation {
 
     fn below_version(method: &str, segments: &[String]) -> Self {
         let segments = keys_as_segments(segments);
-        let words: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
+        let words: Vec<String> =
+            segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let of = |at: usize| segments.get(at).cloned().unwrap_or_default();
         match words.as_slice() {
@@ -142,29 +168,34 @@ impl Operation {
                 Some(_) => {
                     let written = of(1);
                     let app_id = written.get("appid=".len()..).unwrap_or_default();
-                    let key = PrincipalKey::AppId(unquoted(app_id).unwrap_or(app_id).replace("''", "'"));
+                    let key =
+                        PrincipalKey::AppId(unquoted(app_id).unwrap_or(app_id).replace("''", "'"));
                     only("GET", method, Self::GetServicePrincipal(key))
                 }
                 None => only("GET", method, Self::GetServicePrincipal(PrincipalKey::Id(of(1)))),
             },
             // Microsoft's metadata knows no such path for jobs, so a caller must not count on it.
-            ["serviceprincipals", key, ..] if key.starts_with("appid=") => Self::UnknownSegment(of(1)),
-            ["serviceprincipals", _, "synchronization", "jobs"] => only("GET", method, Self::ListJobs { principal: of(1) }),
+            ["serviceprincipals", key, ..] if key.starts_with("appid=") => {
+                Self::UnknownSegment(of(1))
+            }
+            ["serviceprincipals", _, "synchronization", "jobs"] => {
+                only("GET", method, Self::ListJobs { principal: of(1) })
+            }
             ["serviceprincipals", _, "synchronization", "jobs", rest @ ..] => {
-                let on_job = |verb| Self::OnJob {
-                    principal: of(1),
-                    job: of(4),
-                    verb,
-                };
+                let on_job = |verb| Self::OnJob { principal: of(1), job: of(4), verb };
                 match rest {
                     [_] => only("GET", method, on_job(JobVerb::Get)),
-                    [_, action] => match action.strip_prefix("microsoft.graph.").unwrap_or(action) {
-                        "start" => only("POST", method, on_job(JobVerb::Start)),
-                        "pause" => only("POST", method, on_job(JobVerb::Pause)),
-                        "restart" => only("POST", method, on_job(JobVerb::Restart)),
-                        "validatecredentials" => only("POST", method, on_job(JobVerb::ValidateCredentials)),
-                        _ => Self::UnknownSegment(of(5)),
-                    },
+                    [_, action] => {
+                        match action.strip_prefix("microsoft.graph.").unwrap_or(action) {
+                            "start" => only("POST", method, on_job(JobVerb::Start)),
+                            "pause" => only("POST", method, on_job(JobVerb::Pause)),
+                            "restart" => only("POST", method, on_job(JobVerb::Restart)),
+                            "validatecredentials" => {
+                                only("POST", method, on_job(JobVerb::ValidateCredentials))
+                            }
+                            _ => Self::UnknownSegment(of(5)),
+                        }
+                    }
                     _ => Self::UnknownSegment(of(6)),
                 }
             }
@@ -175,11 +206,7 @@ impl Operation {
 }
 
 fn only(wanted: &str, method: &str, operation: Operation) -> Operation {
-    if method.eq_ignore_ascii_case(wanted) {
-        operation
-    } else {
-        Operation::WrongMethod
-    }
+    if method.eq_ignore_ascii_case(wanted) { operation } else { Operation::WrongMethod }
 }
 
 /// The decoded segments; a trailing slash adds none.
@@ -189,7 +216,8 @@ fn segments(path: &str) -> Vec<String> {
     if path.is_empty() {
         return Vec::new();
     }
-    let decoded = path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned());
+    let decoded =
+        path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned());
     decoded.collect()
 }
 
@@ -197,11 +225,14 @@ fn segments(path: &str) -> Vec<String> {
 fn keys_as_segments(segments: &[String]) -> Vec<String> {
     let mut plain = Vec::with_capacity(segments.len());
     for segment in segments {
-        let parts = segment.split_once('(').and_then(|(set, key)| Some((set, key.strip_suffix(')')?)));
+        let parts =
+            segment.split_once('(').and_then(|(set, key)| Some((set, key.strip_suffix(')')?)));
         match parts {
             Some((set, key)) if is_set(set) => {
                 plain.push(set.to_owned());
-                plain.push(unquoted(key).map_or_else(|| key.to_owned(), |key| key.replace("''", "'")));
+                plain.push(
+                    unquoted(key).map_or_else(|| key.to_owned(), |key| key.replace("''", "'")),
+                );
             }
             _ => plain.push(segment.clone()),
         }
@@ -222,11 +253,7 @@ mod tests {
     use super::*;
 
     fn on_job(principal: &str, job: &str, verb: JobVerb) -> Operation {
-        Operation::OnJob {
-            principal: principal.to_owned(),
-            job: job.to_owned(),
-            verb,
-        }
+        Operation::OnJob { principal: principal.to_owned(), job: job.to_owned(), verb }
     }
 
     #[test]
@@ -243,7 +270,11 @@ mod tests {
             ("POST", "/a.b/restart", JobVerb::Restart),
             ("POST", "/a.b/validateCredentials", JobVerb::ValidateCredentials),
         ] {
-            assert_eq!(Operation::of_request(method, &format!("{base}{rest}")), on_job("SP", "a.b", verb), "{rest}");
+            assert_eq!(
+                Operation::of_request(method, &format!("{base}{rest}")),
+                on_job("SP", "a.b", verb),
+                "{rest}"
+            );
         }
         assert_eq!(Operation::of_request("POST", "/beta/$batch"), Operation::Batch);
         assert_eq!(Operation::of_request("POST", "/v1.0/%24batch"), Operation::Batch);
@@ -298,7 +329,10 @@ mod tests {
     fn a_batched_url_is_relative_to_the_version() {
         let path = "servicePrincipals/SP/synchronization/jobs/a";
         assert_eq!(Operation::of_batched("GET", path), on_job("SP", "a", JobVerb::Get));
-        assert_eq!(Operation::of_batched("GET", &format!("/{path}")), on_job("SP", "a", JobVerb::Get));
+        assert_eq!(
+            Operation::of_batched("GET", &format!("/{path}")),
+            on_job("SP", "a", JobVerb::Get)
+        );
         assert!(matches!(
             Operation::of_batched("GET", &format!("/v1.0/{path}")),
             Operation::UnknownSegment(_)

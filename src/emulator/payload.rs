@@ -18,7 +18,10 @@ const RUN: Duration = Duration::from_secs(240);
 /// A job as `GET …/jobs/{id}` answers it, in a condition that holds since `since`.
 pub(super) fn job(config: &JobConfig, condition: &Condition, since: Timestamp) -> Value {
     let last = execution(condition.last_execution, &config.id, since);
-    let succeeded = matches!(condition.last_execution, ExecutionConfig::Succeeded | ExecutionConfig::EntryLevelErrors);
+    let succeeded = matches!(
+        condition.last_execution,
+        ExecutionConfig::Succeeded | ExecutionConfig::EntryLevelErrors
+    );
     let steady = if succeeded { graph_date(earlier(since, RUN)) } else { NO_DATE.to_owned() };
     let template = config.template_id.as_deref().unwrap_or_else(|| template_of(&config.id));
     let mut job = json!({
@@ -61,15 +64,24 @@ fn template_of(id: &str) -> &str {
 }
 
 fn quarantine(config: &QuarantineConfig, since: Timestamp) -> Value {
+    let next_attempt = if config.next_attempt_in.is_zero() {
+        NO_DATE.to_owned()
+    } else {
+        graph_date(later(since, config.next_attempt_in))
+    };
     let mut quarantine = json!({
         "currentBegan": graph_date(earlier(since, config.began_ago)),
-        "nextAttempt": config.next_attempt_in.map_or_else(|| NO_DATE.to_owned(), |wait| graph_date(later(since, wait))),
+        "nextAttempt": next_attempt,
         "reason": config.reason,
         "seriesBegan": graph_date(earlier(since, config.series_began_ago)),
         "seriesCount": config.series_count,
     });
-    if let (Some(code), Some(fields)) = (&config.error_code, quarantine.as_object_mut()) {
-        let error = json!({"code": code, "message": config.error_message, "tenantActionable": true});
+    if let (false, Some(fields)) = (config.error_code.is_empty(), quarantine.as_object_mut()) {
+        let error = json!({
+            "code": config.error_code,
+            "message": config.error_message,
+            "tenantActionable": true,
+        });
         fields.insert("error".to_owned(), error);
     }
     quarantine
@@ -82,9 +94,14 @@ fn execution(kind: ExecutionConfig, job: &str, since: Timestamp) -> Value {
         ExecutionConfig::EntryLevelErrors => ("EntryLevelErrors", Value::Null),
         ExecutionConfig::Failed => {
             let message = "The connection to the target could not be made.";
-            ("Failed", json!({"code": "SystemForCrossDomainIdentityManagementServiceIncompatible", "message": message, "tenantActionable": true}))
+            (
+                "Failed",
+                json!({"code": "SystemForCrossDomainIdentityManagementServiceIncompatible", "message": message, "tenantActionable": true}),
+            )
         }
-        ExecutionConfig::FirstCycle => ("Failed", json!({"code": "None", "message": "", "tenantActionable": false})),
+        ExecutionConfig::FirstCycle => {
+            ("Failed", json!({"code": "None", "message": "", "tenantActionable": false}))
+        }
     };
     let under_way = kind == ExecutionConfig::FirstCycle;
     json!({
@@ -141,7 +158,13 @@ pub(super) fn service_principal(config: &ServicePrincipalConfig) -> Value {
 }
 
 /// Graph's error object.
-pub(super) fn error(code: &str, message: &str, at: Timestamp, request_id: &str, client_request_id: &str) -> Value {
+pub(super) fn error(
+    code: &str,
+    message: &str,
+    at: Timestamp,
+    request_id: &str,
+    client_request_id: &str,
+) -> Value {
     json!({
         "error": {
             "code": code,
@@ -172,7 +195,9 @@ pub(super) fn select(item: Value, names: &[String]) -> Value {
     let Value::Object(fields) = item else { return item };
     let kept: Map<String, Value> = fields
         .into_iter()
-        .filter(|(key, _)| key.starts_with('@') || names.iter().any(|name| name.eq_ignore_ascii_case(key)))
+        .filter(|(key, _)| {
+            key.starts_with('@') || names.iter().any(|name| name.eq_ignore_ascii_case(key))
+        })
         .collect();
     Value::Object(kept)
 }

@@ -21,8 +21,14 @@ pub(super) enum Payload {
     Empty,
     Json(Value),
     /// Graph's error object, which is completed with the ids of the request.
-    Problem { code: String, message: String },
-    Text { content_type: &'static str, text: String },
+    Problem {
+        code: String,
+        message: String,
+    },
+    Text {
+        content_type: &'static str,
+        text: String,
+    },
 }
 
 /// What happens to an answer on the way.
@@ -49,7 +55,11 @@ impl Reply {
         Self::with(status, Payload::Text { content_type, text })
     }
 
-    pub(super) fn problem(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn problem(
+        status: u16,
+        code: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         let (code, message) = (code.into(), message.into());
         Self::with(status, Payload::Problem { code, message })
     }
@@ -73,12 +83,7 @@ impl Reply {
     }
 
     const fn with(status: u16, payload: Payload) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            payload,
-            wire: Wire::Whole,
-        }
+        Self { status, headers: Vec::new(), payload, wire: Wire::Whole }
     }
 }
 
@@ -86,12 +91,22 @@ impl Reply {
 pub(super) const fn usual_error(status: u16) -> (&'static str, &'static str) {
     match status {
         401 => ("InvalidAuthenticationToken", "Access token has expired or is not yet valid."),
-        403 => ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-        404 => ("Request_ResourceNotFound", "The resource does not exist or one of its queried reference-property objects are not present."),
-        405 => ("Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
+        403 => {
+            ("Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+        }
+        404 => (
+            "Request_ResourceNotFound",
+            "The resource does not exist or one of its queried reference-property objects are not present.",
+        ),
+        405 => {
+            ("Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+        }
         409 => ("Conflict", "Another operation on this resource is in progress."),
         429 => ("TooManyRequests", "Too many requests. Try again later."),
-        500 => ("InternalServerError", "An internal server error occurred while processing the request."),
+        500 => (
+            "InternalServerError",
+            "An internal server error occurred while processing the request.",
+        ),
         502 => ("BadGateway", "Failed to execute backend request."),
         503 => ("ServiceUnavailable", "The service is temporarily unavailable. Try again later."),
         504 => ("GatewayTimeout", "The backend did not answer in time."),

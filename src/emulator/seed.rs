@@ -2,7 +2,7 @@
 
 use uuid::{Builder, Uuid};
 
-/// A SplitMix64 sequence: small, even, and the same for the same seed.
+/// A `SplitMix64` sequence: small, even, and the same for the same seed.
 #[derive(Debug, Clone)]
 pub(super) struct Seed(u64);
 

@@ -34,14 +34,19 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves `shared` on `listener`; ends in order when `stopping` is cancelled.
-    pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>, stopping: CancellationToken) -> Self {
+    pub(super) fn serve(
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        stopping: CancellationToken,
+    ) -> Self {
         let ended = CancellationToken::new();
         let listener = CuttableListener::new(listener, ended.clone());
         let routes: Router = control::routes().fallback(graph).with_state(shared);
         let service = routes.into_make_service_with_connect_info::<Connection>();
         let signal = stopping.clone().cancelled_owned();
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(signal).await {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(signal).await
+            {
                 tracing::error!(%error, "emulator: the server ended");
             }
         });
@@ -68,15 +73,24 @@ impl Drop for Server {
 }
 
 /// Everything that is not the control endpoint.
-async fn graph(State(shared): State<Arc<Shared>>, ConnectInfo(connection): ConnectInfo<Connection>, request: Request) -> Response<Body> {
+async fn graph(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
     let operation = Operation::of_request(head.method.as_str(), head.uri.path());
     let is_graph = operation.is_graph();
     let reply = match to_bytes(body, LARGEST_BODY).await {
-        Err(_) => Reply::problem(413, "RequestEntityTooLarge", "The body of the request is too large or incomplete."),
+        Err(_) => Reply::problem(
+            413,
+            "RequestEntityTooLarge",
+            "The body of the request is too large or incomplete.",
+        ),
         Ok(body) => {
             let text = |name: &str| text(&head.headers, name);
-            let version = head.uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+            let version =
+                head.uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
             let call = Call {
                 method: head.method.to_string(),
                 path: head.uri.path().to_owned(),
@@ -113,7 +127,8 @@ fn origin(shared: &Shared, headers: &HeaderMap) -> String {
     if let Some(origin) = &shared.state().config.public_origin {
         return origin.trim_end_matches('/').to_owned();
     }
-    text(headers, HOST.as_str()).map_or_else(|| "http://localhost".to_owned(), |host| format!("http://{host}"))
+    text(headers, HOST.as_str())
+        .map_or_else(|| "http://localhost".to_owned(), |host| format!("http://{host}"))
 }
 
 /// Binds a loopback address.

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::config::{EmulatorConfig, JobAddress, TokenRule};
 use super::directory::Directory;
-use super::fault::{Effect, Fault, Faults, LostWhen, RetryAfter};
+use super::fault::{Fault, Faults};
 use super::judge::{Judge, Sender, StartFlight, milliseconds, push_bounded};
 use super::path::{JobVerb, Operation, OperationKind};
-use super::reply::{Payload, Reply, Wire, usual_error};
+use super::reply::{Payload, Reply, Wire};
 use super::seed::Seed;
-use super::time::{self, Clock};
-use super::{batch, operations, payload, token};
+use super::time::Clock;
+use super::{batch, operations, payload, spoil, token};
 
 /// A request as it arrived, alone or inside a batch.
 #[derive(Debug, Clone)]
@@ -127,11 +127,7 @@ impl State {
 impl Shared {
     pub(super) fn new(config: EmulatorConfig, clock: Clock) -> Self {
         let state = Mutex::new(State::new(config.clone(), clock.elapsed()));
-        Self {
-            clock,
-            configured: config,
-            state,
-        }
+        Self { clock, configured: config, state }
     }
 
     /// The state. Nothing in here panics while it holds the lock; were it to, the counts would still be the best there are.
@@ -165,7 +161,8 @@ impl Drop for Visit {
 pub(super) async fn handle(shared: Arc<Shared>, call: Call) -> Reply {
     let mut visit = Visit::begin(shared, &call);
     let mut reply = match visit.refused {
-        Some(why) => Reply::problem(401, "InvalidAuthenticationToken", why).header("WWW-Authenticate", challenge()),
+        Some(why) => Reply::problem(401, "InvalidAuthenticationToken", why)
+            .header("WWW-Authenticate", challenge()),
         None => visit.answer(&call).await,
     };
     visit.finish(&call, &mut reply);
@@ -183,7 +180,10 @@ impl Visit {
         let generation = state.judge.request_arrived(kind, call.operation.is_graph(), call.batched);
         let mut flight = None;
         if let Operation::OnJob { principal, job, verb } = &call.operation {
-            let found = state.directory.job(principal, job).map(|(address, job)| (address, job.violation(now)));
+            let found = state
+                .directory
+                .job(principal, job)
+                .map(|(address, job)| (address, job.violation(now)));
             match (found, verb) {
                 (Some((address, violation)), JobVerb::Start) => {
                     let sender = sender(&request_id, call);
@@ -196,7 +196,8 @@ impl Visit {
         }
         // The parts of a batch travel under the batch's own token.
         let wants_token = call.operation.is_graph() && !call.batched;
-        let refused = if wants_token { state.refuses(now, call.authorization.as_deref()) } else { None };
+        let refused =
+            if wants_token { state.refuses(now, call.authorization.as_deref()) } else { None };
         let mut fault = None;
         if refused.is_some() {
             state.judge.unauthorized();
@@ -207,15 +208,7 @@ impl Visit {
             }
         }
         drop(guard);
-        Self {
-            shared,
-            generation,
-            arrived: now,
-            request_id,
-            flight,
-            refused,
-            fault,
-        }
+        Self { shared, generation, arrived: now, request_id, flight, refused, fault }
     }
 
     /// Waits, lets the fault have its way, carries out, waits.
@@ -223,15 +216,17 @@ impl Visit {
         let (before, after) = self.latency(call);
         let clock = self.shared.clock.clone();
         let fault = self.fault.clone();
-        let (more_before, more_after) = fault.as_ref().map_or_else(Default::default, |fault| (fault.delay_before, fault.delay_after));
+        let (more_before, more_after) = fault
+            .as_ref()
+            .map_or_else(Default::default, |fault| (fault.delay_before, fault.delay_after));
         clock.wait(before.saturating_add(more_before)).await;
-        let instead = fault.as_ref().and_then(|fault| self.instead(fault));
+        let instead = fault.as_ref().and_then(|fault| spoil::instead(fault, &clock));
         let reply = match instead {
             Some(reply) => reply,
             None => {
                 let reply = self.carry_out(call).await;
                 match &fault {
-                    Some(fault) => self.spoil(&fault.effect, reply),
+                    Some(fault) => spoil::afterwards(&fault.effect, reply, &clock),
                     None => reply,
                 }
             }
@@ -243,7 +238,10 @@ impl Visit {
     fn latency(&self, call: &Call) -> (Duration, Duration) {
         let timing = self.shared.state().config.timing.clone();
         match call.operation.kind() {
-            OperationKind::Start | OperationKind::Pause | OperationKind::Restart | OperationKind::ValidateCredentials => {
+            OperationKind::Start
+            | OperationKind::Pause
+            | OperationKind::Restart
+            | OperationKind::ValidateCredentials => {
                 let before = timing.action_latency / 2;
                 (before, timing.action_latency.saturating_sub(before))
             }
@@ -252,7 +250,9 @@ impl Visit {
             | OperationKind::ListServicePrincipals
             | OperationKind::GetServicePrincipal => (timing.read_latency, Duration::ZERO),
             // A batch takes as long as its parts.
-            OperationKind::Batch | OperationKind::Token | OperationKind::Other => (Duration::ZERO, Duration::ZERO),
+            OperationKind::Batch | OperationKind::Token | OperationKind::Other => {
+                (Duration::ZERO, Duration::ZERO)
+            }
         }
     }
 
@@ -262,100 +262,17 @@ impl Visit {
             Operation::Token { tenant } => token::issue(&self.shared, tenant, call),
             Operation::Discovery { tenant } => token::discovery(tenant, call),
             Operation::ManagedIdentity => token::managed_identity(&self.shared, call),
-            operation => {
+            operation @ (Operation::ListJobs { .. }
+            | Operation::OnJob { .. }
+            | Operation::ListServicePrincipals
+            | Operation::GetServicePrincipal(_)
+            | Operation::WrongMethod
+            | Operation::UnknownSegment(_)
+            | Operation::Elsewhere) => {
                 let sender = sender(&self.request_id, call);
                 operations::carry_out(&self.shared, operation, call, self.flight.as_mut(), sender)
             }
         }
-    }
-
-    /// The answer of a fault that keeps the request from taking effect.
-    fn instead(&self, fault: &Fault) -> Option<Reply> {
-        match &fault.effect {
-            Effect::Status { applied: false, .. } => Some(self.status(&fault.effect)),
-            Effect::Lost {
-                when: LostWhen::Before,
-                by,
-            } => Some(Reply::lost(*by)),
-            Effect::Redirect { status, location } => Some(Reply::empty(*status).header("Location", location.as_str())),
-            Effect::Throttle { retry_after, .. } => fault.limited.map(|wait| {
-                let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-                let retry_after = retry_after.clone().unwrap_or(RetryAfter::Seconds(whole));
-                self.retry_after(Reply::usual_problem(429), &retry_after)
-            }),
-            _ => None,
-        }
-    }
-
-    /// What a fault makes of the answer to a request that took its effect.
-    fn spoil(&self, effect: &Effect, mut reply: Reply) -> Reply {
-        match effect {
-            Effect::Status { .. } => return self.status(effect),
-            Effect::Lost { by, .. } => reply.wire = Wire::Lost(*by),
-            Effect::Trickle { interval } => reply.wire = Wire::Trickle(*interval),
-            Effect::Truncated => reply.wire = Wire::Truncated,
-            Effect::Huge { bytes } => reply.wire = Wire::Huge(*bytes),
-            Effect::Malformed => {
-                let whole = match &reply.payload {
-                    Payload::Json(value) => value.to_string(),
-                    Payload::Empty | Payload::Problem { .. } | Payload::Text { .. } => r#"{"value":[]}"#.to_owned(),
-                };
-                // The last brace is missing and a comma too much: whole on the wire, and no JSON.
-                let broken = whole.strip_suffix('}').unwrap_or(&whole);
-                reply = Reply::text(with_body(reply.status), "application/json", format!("{broken},"));
-            }
-            Effect::Html { status } => {
-                let page = "<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Sign in to continue</h1></body></html>";
-                reply = Reply::text(*status, "text/html; charset=utf-8", page);
-            }
-            Effect::NullStatus => each_item(&mut reply, |item| set_status(item, true)),
-            Effect::MissingStatus => each_item(&mut reply, |item| set_status(item, false)),
-            Effect::Rewrite { merge } => each_item(&mut reply, |item| payload::merge(item, merge)),
-            Effect::NextLink { url } => {
-                if let Payload::Json(serde_json::Value::Object(fields)) = &mut reply.payload {
-                    fields.insert("@odata.nextLink".to_owned(), url.as_str().into());
-                }
-            }
-            Effect::None | Effect::Redirect { .. } | Effect::Throttle { .. } => {}
-        }
-        reply
-    }
-
-    fn status(&self, effect: &Effect) -> Reply {
-        let Effect::Status {
-            status,
-            retry_after,
-            code,
-            message,
-            body,
-            ..
-        } = effect
-        else {
-            return Reply::usual_problem(500);
-        };
-        let (usual_code, usual_message) = usual_error(*status);
-        let reply = match body {
-            Some(body) => Reply::text(*status, "application/json", body.as_str()),
-            None if *status < 300 => Reply::empty(*status),
-            None => {
-                let code = code.as_deref().unwrap_or(usual_code);
-                Reply::problem(*status, code, message.as_deref().unwrap_or(usual_message))
-            }
-        };
-        self.retry_after(reply, retry_after)
-    }
-
-    fn retry_after(&self, reply: Reply, retry_after: &RetryAfter) -> Reply {
-        let value = match retry_after {
-            RetryAfter::Absent => return reply,
-            RetryAfter::Seconds(seconds) => seconds.to_string(),
-            RetryAfter::DateIn(seconds) => {
-                let at = self.shared.clock.elapsed().saturating_add(Duration::from_secs(*seconds));
-                time::http_date(self.shared.clock.calendar(at))
-            }
-            RetryAfter::Raw(text) => text.clone(),
-        };
-        reply.header("Retry-After", value)
     }
 
     /// Completes the answer with the request's ids, and writes the log.
@@ -365,7 +282,8 @@ impl Visit {
         let now = self.shared.clock.elapsed();
         if let Payload::Problem { code, message } = &reply.payload {
             let at = self.shared.clock.calendar(now);
-            reply.payload = Payload::Json(payload::error(code, message, at, &self.request_id, given));
+            reply.payload =
+                Payload::Json(payload::error(code, message, at, &self.request_id, given));
         }
         if matches!(reply.wire, Wire::Whole | Wire::Trickle(_)) && reply.status == 200 {
             note_shown(&mut state, now, call, &reply.payload);
@@ -396,58 +314,38 @@ impl Visit {
 fn note_shown(state: &mut State, now: Duration, call: &Call, payload: &Payload) {
     let Payload::Json(body) = payload else { return };
     let (principal, shown) = match &call.operation {
-        Operation::OnJob {
-            principal,
-            job,
-            verb: JobVerb::Get,
-        } => (principal, vec![(job.as_str(), body)]),
+        Operation::OnJob { principal, job, verb: JobVerb::Get } => {
+            (principal, vec![(job.as_str(), body)])
+        }
         Operation::ListJobs { principal } => {
             let items = body.get("value").and_then(serde_json::Value::as_array);
             let items = items.into_iter().flatten();
             let named = items.filter_map(|item| Some((item.get("id")?.as_str()?, item)));
             (principal, named.collect())
         }
-        _ => return,
+        Operation::OnJob { .. }
+        | Operation::Batch
+        | Operation::ListServicePrincipals
+        | Operation::GetServicePrincipal(_)
+        | Operation::Token { .. }
+        | Operation::Discovery { .. }
+        | Operation::ManagedIdentity
+        | Operation::WrongMethod
+        | Operation::UnknownSegment(_)
+        | Operation::Elsewhere => return,
     };
     for (job, item) in shown {
-        let code = item.pointer("/status/code").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let startable = code.eq_ignore_ascii_case("Paused") || code.eq_ignore_ascii_case("Quarantine");
-        let address = JobAddress {
-            service_principal: principal.clone(),
-            job: job.to_owned(),
-        };
+        let code =
+            item.pointer("/status/code").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let startable =
+            code.eq_ignore_ascii_case("Paused") || code.eq_ignore_ascii_case("Quarantine");
+        let address = JobAddress { service_principal: principal.clone(), job: job.to_owned() };
         state.judge.job_shown(now, &address, startable);
     }
 }
 
 fn sender<'a>(request_id: &'a str, call: &'a Call) -> Sender<'a> {
-    Sender {
-        request_id,
-        client_request_id: call.client_request_id.as_deref(),
-    }
-}
-
-fn each_item(reply: &mut Reply, mut change: impl FnMut(&mut serde_json::Value)) {
-    let Payload::Json(body) = &mut reply.payload else { return };
-    match body.get_mut("value").and_then(serde_json::Value::as_array_mut) {
-        Some(items) => items.iter_mut().for_each(change),
-        None => change(body),
-    }
-}
-
-fn set_status(item: &mut serde_json::Value, null: bool) {
-    if let Some(fields) = item.as_object_mut() {
-        if null {
-            fields.insert("status".to_owned(), serde_json::Value::Null);
-        } else {
-            fields.remove("status");
-        }
-    }
-}
-
-/// A status that may have a body.
-const fn with_body(status: u16) -> u16 {
-    if status == 204 { 200 } else { status }
+    Sender { request_id, client_request_id: call.client_request_id.as_deref() }
 }
 
 fn challenge() -> &'static str {

@@ -25,11 +25,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Starts counting; waits end early once `stopping` is cancelled.
     pub(super) fn start(stopping: CancellationToken) -> Self {
-        Self {
-            started: Instant::now(),
-            calendar: Timestamp::now(),
-            stopping,
-        }
+        Self { started: Instant::now(), calendar: Timestamp::now(), stopping }
     }
 
     /// Time since the emulator started.

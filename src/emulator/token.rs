@@ -16,8 +16,13 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 /// Answers `POST /{tenant}/oauth2/v2.0/token`.
 pub(super) fn issue(shared: &Shared, tenant: &str, call: &Call) -> Reply {
-    let form: Vec<(String, String)> = url::form_urlencoded::parse(&call.body).into_owned().collect();
-    let field = |name: &str| form.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str());
+    let form: Vec<(String, String)> =
+        url::form_urlencoded::parse(&call.body).into_owned().collect();
+    let field = |name: &str| {
+        form.iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    };
     let mut state = shared.state();
     let now = shared.clock.elapsed();
     let date = shared.clock.calendar(now).strftime("%Y-%m-%d %H:%M:%SZ").to_string();
@@ -33,11 +38,12 @@ pub(super) fn issue(shared: &Shared, tenant: &str, call: &Call) -> Reply {
     if field("scope").is_none() {
         return refuse(&mut state, &date, &Refusal::missing("scope"));
     }
-    let proof = match (field("client_secret"), field("client_assertion"), field("client_assertion_type")) {
-        (Some(secret), _, _) => Proof::Secret(secret),
-        (None, Some(_), Some(ASSERTION)) => Proof::Assertion,
-        _ => return refuse(&mut state, &date, &Refusal::NO_PROOF),
-    };
+    let proof =
+        match (field("client_secret"), field("client_assertion"), field("client_assertion_type")) {
+            (Some(secret), _, _) => Proof::Secret(secret),
+            (None, Some(_), Some(ASSERTION)) => Proof::Assertion,
+            _ => return refuse(&mut state, &date, &Refusal::NO_PROOF),
+        };
     match check(&state.config.auth.clients, tenant, client_id, &proof) {
         Ok(()) => {
             let token = state.issue_token(now);
@@ -55,7 +61,8 @@ pub(super) fn managed_identity(shared: &Shared, call: &Call) -> Reply {
         let body = json!({"error": "invalid_request", "error_description": "Required metadata header not specified"});
         return Reply::json(400, body);
     }
-    let query: Vec<(String, String)> = url::form_urlencoded::parse(call.query.as_bytes()).into_owned().collect();
+    let query: Vec<(String, String)> =
+        url::form_urlencoded::parse(call.query.as_bytes()).into_owned().collect();
     let Some((_, resource)) = query.iter().find(|(key, _)| key == "resource") else {
         let body = json!({"error": "invalid_request", "error_description": "Required query variable 'resource' is missing"});
         return Reply::json(400, body);
@@ -95,10 +102,15 @@ pub(super) fn discovery(tenant: &str, call: &Call) -> Reply {
 impl State {
     fn issue_token(&mut self, now: Duration) -> String {
         // Shaped like a JWT (three parts), so that nothing refuses it for its looks; the first part reads {"alg":"none"}.
-        let token = format!("eyJhbGciOiJub25lIn0.{}.{}", self.seed.guid().simple(), self.seed.guid().simple());
+        let token = format!(
+            "eyJhbGciOiJub25lIn0.{}.{}",
+            self.seed.guid().simple(),
+            self.seed.guid().simple()
+        );
         let ends = now.saturating_add(self.config.auth.token_lifetime);
         if self.tokens.len() >= KEPT {
-            let oldest = self.tokens.iter().min_by_key(|(_, ends)| **ends).map(|(token, _)| token.clone());
+            let oldest =
+                self.tokens.iter().min_by_key(|(_, ends)| **ends).map(|(token, _)| token.clone());
             if let Some(oldest) = oldest {
                 self.tokens.remove(&oldest);
             }
@@ -113,7 +125,12 @@ enum Proof<'a> {
     Assertion,
 }
 
-fn check(clients: &[Client], tenant: &str, client_id: &str, proof: &Proof<'_>) -> Result<(), Refusal> {
+fn check(
+    clients: &[Client],
+    tenant: &str,
+    client_id: &str,
+    proof: &Proof<'_>,
+) -> Result<(), Refusal> {
     if clients.is_empty() {
         return Ok(());
     }
@@ -158,7 +175,10 @@ impl Refusal {
             status: 400,
             error: "invalid_request",
             number: 900_144,
-            description: format!("The request body must contain the following parameter: '{parameter}'.").into(),
+            description: format!(
+                "The request body must contain the following parameter: '{parameter}'."
+            )
+            .into(),
         }
     }
 
@@ -193,7 +213,9 @@ fn refuse(state: &mut State, date: &str, refusal: &Refusal) -> Reply {
     let (trace, correlation) = (state.seed.guid(), state.seed.guid());
     let (number, text) = (refusal.number, &refusal.description);
     // The real one separates its lines with CR LF, which naive readers of errors print raw.
-    let description = format!("AADSTS{number}: {text}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {date}");
+    let description = format!(
+        "AADSTS{number}: {text}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {date}"
+    );
     let body: Value = json!({
         "error": refusal.error,
         "error_description": description,

@@ -20,18 +20,28 @@ const PIECE: usize = 64 * 1024;
 const GRAPH_JSON: &str = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
 
 /// Writes `reply`, or cuts the connection that it should go out on.
-pub(super) fn respond(reply: Reply, connection: &Connection, clock: &Clock, date: Timestamp, is_graph: bool) -> Response<Body> {
+pub(super) fn respond(
+    reply: Reply,
+    connection: &Connection,
+    clock: &Clock,
+    date: Timestamp,
+    is_graph: bool,
+) -> Response<Body> {
     let json = if is_graph { GRAPH_JSON } else { "application/json; charset=utf-8" };
     let (content_type, bytes) = match reply.payload {
         Payload::Empty => (None, Bytes::new()),
         Payload::Json(value) => (Some(json), Bytes::from(value.to_string())),
         // Problems are completed before they come here; a bare one still says what it is.
-        Payload::Problem { code, message } => (Some("text/plain; charset=utf-8"), Bytes::from(format!("{code}: {message}"))),
+        Payload::Problem { code, message } => {
+            (Some("text/plain; charset=utf-8"), Bytes::from(format!("{code}: {message}")))
+        }
         Payload::Text { content_type, text } => (Some(content_type), Bytes::from(text)),
     };
     let (content_type, bytes) = match (reply.wire, content_type) {
         // These need a body to go wrong with.
-        (Wire::Truncated | Wire::Trickle(_) | Wire::Huge(_), None) => (Some(json), Bytes::from_static(br#"{"value":[]}"#)),
+        (Wire::Truncated | Wire::Trickle(_) | Wire::Huge(_), None) => {
+            (Some(json), Bytes::from_static(br#"{"value":[]}"#))
+        }
         (_, content_type) => (content_type, bytes),
     };
     let status = match (reply.status, bytes.is_empty()) {
@@ -39,7 +49,8 @@ pub(super) fn respond(reply: Reply, connection: &Connection, clock: &Clock, date
         (status, _) => status,
     };
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if let Ok(date) = HeaderValue::try_from(time::http_date(date)) {
@@ -51,7 +62,10 @@ pub(super) fn respond(reply: Reply, connection: &Connection, clock: &Clock, date
     for (name, value) in reply.headers {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
-            _ => tracing::warn!(header = name, "emulator: a header that HTTP cannot carry is left out"),
+            _ => tracing::warn!(
+                header = name,
+                "emulator: a header that HTTP cannot carry is left out"
+            ),
         }
     }
     *response.body_mut() = match reply.wire {

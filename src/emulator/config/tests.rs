@@ -5,7 +5,9 @@ fn an_empty_file_means_the_default_fleet() {
     let config: EmulatorConfig = toml::from_str("").unwrap();
     assert_eq!(config, EmulatorConfig::default());
     config.validate().unwrap();
-    for name in ["paused", "quarantined", "too-many-deletes", "running", "never-run", "not-configured"] {
+    for name in
+        ["paused", "quarantined", "too-many-deletes", "running", "never-run", "not-configured"]
+    {
         assert!(config.named(name).is_some(), "{name}");
     }
 }
@@ -67,12 +69,13 @@ fn unknown_keys_are_errors_at_every_level() {
 
 #[test]
 fn refuses_what_cannot_work() {
-    let mut config = EmulatorConfig::default();
-    config.listen = SocketAddr::from(([0, 0, 0, 0], 0));
+    let config =
+        EmulatorConfig { listen: SocketAddr::from(([0, 0, 0, 0], 0)), ..EmulatorConfig::default() };
     assert!(matches!(config.validate(), Err(ConfigError::NotLoopback { .. })));
 
     let mut config = EmulatorConfig::empty();
-    config.service_principals = vec![ServicePrincipalConfig::new("A"), ServicePrincipalConfig::new("a")];
+    config.service_principals =
+        vec![ServicePrincipalConfig::new("A"), ServicePrincipalConfig::new("a")];
     assert!(matches!(config.validate(), Err(ConfigError::DuplicateServicePrincipal { .. })));
 
     let mut config = EmulatorConfig::empty();
@@ -90,7 +93,11 @@ fn a_job_can_be_written_in_one_word() {
     config.add_job_written("sp/other=Active").unwrap();
     let principal = config.service_principals.first().unwrap();
     assert_eq!(config.service_principals.len(), 1);
-    let reasons: Vec<_> = principal.jobs.iter().map(|job| job.quarantine.as_ref().map(|q| q.reason.clone())).collect();
+    let reasons: Vec<_> = principal
+        .jobs
+        .iter()
+        .map(|job| job.quarantine.as_ref().map(|q| q.reason.clone()))
+        .collect();
     assert_eq!(reasons, [Some("TooManyDeletes".to_owned()), None]);
     for text in ["", "sp=Active", "sp/job", "/job=Active", "sp/=Active", "sp/job="] {
         assert!(config.add_job_written(text).is_err(), "{text}");

@@ -3,11 +3,16 @@ use super::*;
 const NOW: Duration = Duration::from_secs(1);
 
 fn start_of(job: &str) -> Operation {
-    Operation::of_request("POST", &format!("/v1.0/servicePrincipals/SP/synchronization/jobs/{job}/start"))
+    Operation::of_request(
+        "POST",
+        &format!("/v1.0/servicePrincipals/SP/synchronization/jobs/{job}/start"),
+    )
 }
 
 fn names(faults: &mut Faults, method: &str, operation: &Operation, count: usize) -> Vec<String> {
-    let chosen = std::iter::repeat_with(|| faults.choose(NOW, method, operation).map_or_else(String::new, |fault| fault.name));
+    let chosen = std::iter::repeat_with(|| {
+        faults.choose(NOW, method, operation).map_or_else(String::new, |fault| fault.name)
+    });
     chosen.take(count).collect()
 }
 
@@ -50,16 +55,11 @@ fn a_rule_matches_on_everything_that_it_names() {
 
 #[test]
 fn a_bucket_empties_and_fills() {
-    let effect = Effect::Throttle {
-        permits: 2,
-        per: Duration::from_secs(10),
-        retry_after: None,
+    let effect = Effect::Throttle { permits: 2, per: Duration::from_secs(10), retry_after: None };
+    let mut faults = Faults::new(&[FaultRule { effect, ..FaultRule::default() }]);
+    let mut limited = |seconds: u64| {
+        faults.choose(Duration::from_secs(seconds), "POST", &start_of("a")).unwrap().limited
     };
-    let mut faults = Faults::new(&[FaultRule {
-        effect,
-        ..FaultRule::default()
-    }]);
-    let mut limited = |seconds: u64| faults.choose(Duration::from_secs(seconds), "POST", &start_of("a")).unwrap().limited;
     assert_eq!(limited(100), None);
     assert_eq!(limited(100), None);
     assert_eq!(limited(100), Some(Duration::from_secs(5)));
@@ -100,25 +100,11 @@ fn rules_read_as_people_write_them() {
 fn a_rule_that_cannot_be_played_is_refused() {
     for effect in [
         Effect::status(99),
-        Effect::Redirect {
-            status: 200,
-            location: String::new(),
-        },
-        Effect::Throttle {
-            permits: 0,
-            per: Duration::from_secs(1),
-            retry_after: None,
-        },
-        Effect::Throttle {
-            permits: 1,
-            per: Duration::ZERO,
-            retry_after: None,
-        },
+        Effect::Redirect { status: 200, location: String::new() },
+        Effect::Throttle { permits: 0, per: Duration::from_secs(1), retry_after: None },
+        Effect::Throttle { permits: 1, per: Duration::ZERO, retry_after: None },
     ] {
-        let rule = FaultRule {
-            effect,
-            ..FaultRule::default()
-        };
+        let rule = FaultRule { effect, ..FaultRule::default() };
         assert!(rule.validate().is_err(), "{rule:?}");
     }
 }

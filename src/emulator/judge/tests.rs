@@ -1,15 +1,9 @@
 use super::*;
 
-const SENDER: Sender<'_> = Sender {
-    request_id: "r",
-    client_request_id: Some("c"),
-};
+const SENDER: Sender<'_> = Sender { request_id: "r", client_request_id: Some("c") };
 
 fn address() -> JobAddress {
-    JobAddress {
-        service_principal: "SP".to_owned(),
-        job: "job".to_owned(),
-    }
+    JobAddress { service_principal: "SP".to_owned(), job: "job".to_owned() }
 }
 
 fn at(milliseconds: u64) -> Duration {
@@ -50,7 +44,10 @@ fn overlaps_are_starts_that_arrive_while_one_is_in_flight() {
     judge.start_done(&third);
     let fourth = arrive(&mut judge, at(4), None);
     let counts = judge.counts().job("SP", "job");
-    assert_eq!((counts.overlapping_starts, counts.starts_in_flight_max, counts.starts_in_flight), (2, 2, 1));
+    assert_eq!(
+        (counts.overlapping_starts, counts.starts_in_flight_max, counts.starts_in_flight),
+        (2, 2, 1)
+    );
     assert_eq!(judge.counts().overlapping_starts, 2);
     judge.start_done(&fourth);
     assert_eq!(judge.counts().job("SP", "job").starts_in_flight, 0);

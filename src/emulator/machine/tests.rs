@@ -130,10 +130,7 @@ fn starts_spread_beyond_the_window_stop_nothing() {
 #[test]
 fn a_threshold_of_zero_stops_nothing() {
     let mut job = job("Active");
-    let never = Storm {
-        threshold: 0,
-        ..Storm::default()
-    };
+    let never = Storm { threshold: 0, ..Storm::default() };
     for _ in 0..50 {
         job.start(NOW, &timing(), &never);
     }
@@ -211,10 +208,7 @@ fn a_restart_forgets_what_its_scope_names() {
 fn a_reset_scope_is_a_comma_list_of_known_members() {
     assert_eq!(ResetScope::parse(""), Some(ResetScope::default()));
     assert_eq!(ResetScope::parse("None"), Some(ResetScope::default()));
-    assert_eq!(
-        ResetScope::parse("Watermark,escrows, QuarantineState"),
-        ResetScope::parse("Full")
-    );
+    assert_eq!(ResetScope::parse("Watermark,escrows, QuarantineState"), ResetScope::parse("Full"));
     assert_eq!(ResetScope::parse("Everything"), None);
 }
 

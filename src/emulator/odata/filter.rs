@@ -38,10 +38,7 @@ enum Token {
 impl Filter {
     /// Parses the decoded text of a `$filter`; the error says where it failed.
     pub(in crate::emulator) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            tokens: tokens(text)?.into_iter().peekable(),
-            depth: 0,
-        };
+        let mut parser = Parser { tokens: tokens(text)?.into_iter().peekable(), depth: 0 };
         let filter = parser.any()?;
         match parser.tokens.next() {
             None => Ok(filter),
@@ -62,7 +59,9 @@ impl Filter {
                 _ => false,
             },
             Self::StartsWith { path, prefix } => match member(item, path) {
-                Some(Value::String(text)) => text.to_lowercase().starts_with(&prefix.to_lowercase()),
+                Some(Value::String(text)) => {
+                    text.to_lowercase().starts_with(&prefix.to_lowercase())
+                }
                 _ => false,
             },
         }
@@ -179,10 +178,7 @@ impl Parser {
             other => return Err(format!("an operator is expected after {path:?}, not {other:?}")),
         };
         match operator.as_str() {
-            "eq" => Ok(Filter::Equals {
-                path,
-                wanted: self.literal()?,
-            }),
+            "eq" => Ok(Filter::Equals { path, wanted: self.literal()? }),
             "ne" => {
                 let wanted = self.literal()?;
                 Ok(Filter::Not(Box::new(Filter::Equals { path, wanted })))
@@ -191,10 +187,7 @@ impl Parser {
                 self.expect(&Token::Open)?;
                 let mut parts = Vec::new();
                 loop {
-                    parts.push(Filter::Equals {
-                        path: path.clone(),
-                        wanted: self.literal()?,
-                    });
+                    parts.push(Filter::Equals { path: path.clone(), wanted: self.literal()? });
                     match self.tokens.next() {
                         Some(Token::Comma) => {}
                         Some(Token::Close) => return Ok(Filter::Any(parts)),
@@ -238,7 +231,8 @@ impl Parser {
     }
 
     fn word(&mut self, wanted: &str) -> bool {
-        let is_wanted = |token: &Token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted));
+        let is_wanted =
+            |token: &Token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted));
         self.tokens.next_if(is_wanted).is_some()
     }
 }
