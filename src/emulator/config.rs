@@ -9,6 +9,11 @@ use thiserror::Error;
 use super::fault::FaultRule;
 use super::fleet;
 pub use super::job::{ExecutionConfig, JobConfig, QuarantineConfig};
+pub use auth::{Auth, Client, TokenRule};
+pub(super) use written::{duration, optional_duration};
+
+mod auth;
+mod written;
 
 /// Everything that shapes an emulator; every field may be left out of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -254,58 +259,6 @@ impl Default for Storm {
     }
 }
 
-/// Who may call, and who gets a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Auth {
-    /// Which bearer tokens pass.
-    pub accept: TokenRule,
-    /// Tokens that pass besides the issued ones, with `accept = "known"`.
-    pub tokens: Vec<String>,
-    /// The app registrations that may ask for a token; none means that any client id and secret will do.
-    pub clients: Vec<Client>,
-    /// How long an issued token lasts.
-    #[serde(with = "duration")]
-    pub token_lifetime: Duration,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            accept: TokenRule::Any,
-            tokens: Vec::new(),
-            clients: Vec::new(),
-            // What the Microsoft identity platform hands out, within its random 60 to 90 minutes.
-            token_lifetime: Duration::from_secs(3599),
-        }
-    }
-}
-
-/// Which bearer tokens pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenRule {
-    /// Any that is not empty.
-    #[default]
-    Any,
-    /// Only those that this emulator issued and that have not run out, and the configured ones.
-    Known,
-}
-
-/// An app registration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Client {
-    /// The application id.
-    pub client_id: String,
-    /// The client secret; left out, only an assertion is accepted.
-    #[serde(default)]
-    pub client_secret: Option<String>,
-    /// The tenant it lives in; left out, any.
-    #[serde(default)]
-    pub tenant: Option<String>,
-}
-
 /// A configuration that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
@@ -359,53 +312,6 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: &'static str,
     },
-}
-
-/// Durations as people write them: `300ms`, `10m`, `1h 30m`.
-pub(super) mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(in crate::emulator) fn serialize<S: Serializer>(
-        value: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*value))
-    }
-
-    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map_err(|error| {
-            D::Error::custom(format!("{text:?} is not a duration such as \"300ms\": {error}"))
-        })
-    }
-}
-
-/// The same, where there may be none.
-pub(super) mod optional_duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Written(#[serde(with = "super::duration")] Duration);
-
-    #[expect(clippy::ref_option, reason = "serde's `with` hands the field by reference")]
-    pub(in crate::emulator) fn serialize<S: Serializer>(
-        value: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.map(Written).serialize(serializer)
-    }
-
-    pub(in crate::emulator) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<Written>::deserialize(deserializer)?.map(|Written(value)| value))
-    }
 }
 
 #[cfg(test)]

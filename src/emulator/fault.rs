@@ -8,6 +8,10 @@ use serde_json::Value;
 use super::config::{ConfigError, duration};
 use super::connection::CutBy;
 use super::path::{Operation, OperationKind};
+pub use play::FaultProgress;
+pub(super) use play::{Fault, Faults};
+
+mod play;
 
 /// One rule. The first rule that matches a request and is neither skipping nor used up is played on it, and no other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,7 +127,7 @@ impl FaultRule {
         })
     }
 
-    fn matches(&self, method: &str, operation: &Operation) -> bool {
+    pub(super) fn matches(&self, method: &str, operation: &Operation) -> bool {
         let (principal, job) = operation.address();
         let same =
             |wanted: &Option<String>, given: Option<&str>, equal: fn(&str, &str) -> bool| match (
@@ -270,7 +274,7 @@ impl Effect {
         Self::Lost { when: LostWhen::After, by: CutBy::Close }
     }
 
-    const fn word(&self) -> &'static str {
+    pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::None => "delay",
             Self::Status { .. } => "status",
@@ -321,111 +325,6 @@ pub enum RetryAfter {
     DateIn(u64),
     /// This text, whatever it is.
     Raw(String),
-}
-
-/// A rule that is to be played on a request.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Fault {
-    pub(super) name: String,
-    pub(super) delay_before: Duration,
-    pub(super) delay_after: Duration,
-    pub(super) effect: Effect,
-    /// With [`Effect::Throttle`]: how long until the next permit, when there was none.
-    pub(super) limited: Option<Duration>,
-}
-
-/// A rule and how far it got.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FaultProgress {
-    /// The rule.
-    pub rule: FaultRule,
-    /// Requests that it matched.
-    pub matched: u64,
-    /// Requests that it was played on.
-    pub played: u64,
-    #[serde(skip)]
-    bucket: Option<Bucket>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Bucket {
-    permits: f64,
-    filled: Duration,
-}
-
-/// All rules, in order.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    rules: Vec<FaultProgress>,
-}
-
-impl Faults {
-    pub(super) fn new(rules: &[FaultRule]) -> Self {
-        let mut faults = Self::default();
-        for rule in rules {
-            faults.push(rule.clone());
-        }
-        faults
-    }
-
-    pub(super) fn push(&mut self, rule: FaultRule) {
-        self.rules.push(FaultProgress { rule, matched: 0, played: 0, bucket: None });
-    }
-
-    pub(super) fn progress(&self) -> &[FaultProgress] {
-        &self.rules
-    }
-
-    /// The fault to play on this request, if any.
-    pub(super) fn choose(
-        &mut self,
-        now: Duration,
-        method: &str,
-        operation: &Operation,
-    ) -> Option<Fault> {
-        for progress in &mut self.rules {
-            if !progress.rule.matches(method, operation) {
-                continue;
-            }
-            if progress.rule.times.is_some_and(|times| progress.played >= times) {
-                continue;
-            }
-            progress.matched += 1;
-            if progress.matched <= progress.rule.after {
-                continue;
-            }
-            progress.played += 1;
-            let limited = progress.take_permit(now);
-            let rule = &progress.rule;
-            return Some(Fault {
-                name: rule.name.clone().unwrap_or_else(|| rule.effect.word().to_owned()),
-                delay_before: rule.delay_before,
-                delay_after: rule.delay_after,
-                effect: rule.effect.clone(),
-                limited,
-            });
-        }
-        None
-    }
-}
-
-impl FaultProgress {
-    /// Takes a permit from the bucket; `Some(wait)` when there is none.
-    fn take_permit(&mut self, now: Duration) -> Option<Duration> {
-        let Effect::Throttle { permits, per, .. } = self.rule.effect else { return None };
-        let size = f64::from(permits);
-        let bucket = self.bucket.get_or_insert(Bucket { permits: size, filled: now });
-        let rate = size / per.as_secs_f64();
-        let flowed = now.saturating_sub(bucket.filled).as_secs_f64() * rate;
-        bucket.permits = (bucket.permits + flowed).min(size);
-        bucket.filled = now;
-        if bucket.permits >= 1.0 {
-            bucket.permits -= 1.0;
-            return None;
-        }
-        let wait = Duration::try_from_secs_f64((1.0 - bucket.permits) / rate);
-        Some(wait.unwrap_or(Duration::MAX))
-    }
 }
 
 #[cfg(test)]
