@@ -5,3 +5,5 @@ pub mod emulator;
 pub mod guard;
 pub mod model;
 pub mod ports;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::budget;
 use crate::model::{
-    AttemptId, Hold, JobRecord, Moment, Policy, Reason, StartMark, StartResult, TenantRecord,
-    Timestamp,
+    AttemptId, Hold, JobRecord, Lease, Moment, Policy, Reason, StartMark, StartResult,
+    TenantRecord, Timestamp,
 };
 
 /// How far a clock may stand before the newest journal entry and still count as "now". Time
@@ -102,9 +102,15 @@ fn on_hold(hold: Option<&Hold>, as_of: &Moment) -> Option<Deferral> {
     })
 }
 
-fn lease_held(view: View<'_>, own: Option<AttemptId>) -> Option<Deferral> {
+/// The lease of another attempt, while it lasts, and what is left of it.
+#[must_use]
+pub fn holder(view: View<'_>, own: Option<AttemptId>) -> Option<(&Lease, Duration)> {
     let lease = view.job.lease.as_ref().filter(|lease| Some(lease.attempt) != own)?;
-    let left = lease.term.remaining(view.as_of)?;
+    Some((lease, lease.term.remaining(view.as_of)?))
+}
+
+fn lease_held(view: View<'_>, own: Option<AttemptId>) -> Option<Deferral> {
+    let (lease, left) = holder(view, own)?;
     Some(Deferral {
         reason: Reason::LeaseHeld,
         retry_after: Some(left),
@@ -116,12 +122,10 @@ fn lease_held(view: View<'_>, own: Option<AttemptId>) -> Option<Deferral> {
 fn cooling_down(policy: &Policy, view: View<'_>, own: Option<AttemptId>) -> Option<Deferral> {
     let (left, mark) = budget::cooldown_wait(view.job, view.as_of, policy.cooldown)?;
     let ago = whole_seconds(view.as_of.since(&mark.at));
-    if let Some((mark, _)) = unsettled(policy, view) {
-        // A read may settle it; `start` refuses once the read is made. Until it is worth one, or
-        // while its holder is still at it (the lease says so), it is a hindrance like any other.
-        return worth_a_look(view, mark, own)
-            .then_some(())
-            .map_or_else(|| Some(in_doubt(mark, left, &ago)), |()| None);
+    if unsettled(policy, view).is_some() && holder(view, own).is_none() {
+        // Its holder is gone, and a read may settle it; what the read shows is decided on then.
+        let looked = mark.looked.as_ref().is_some_and(|at| view.as_of.since(at) < LOOK_AGAIN);
+        return looked.then(|| in_doubt(mark, left, &ago));
     }
     Some(Deferral {
         reason: Reason::Cooldown,
@@ -133,15 +137,6 @@ fn cooling_down(policy: &Policy, view: View<'_>, own: Option<AttemptId>) -> Opti
         ),
         remedy: None,
     })
-}
-
-/// Whether nobody is at this mark, and the last look at it is long enough ago.
-fn worth_a_look(view: View<'_>, mark: &StartMark, own: Option<AttemptId>) -> bool {
-    let at_it = view.job.lease.as_ref().is_some_and(|lease| {
-        Some(lease.attempt) != own && lease.term.remaining(view.as_of).is_some()
-    });
-    let fresh = mark.looked.as_ref().is_some_and(|at| view.as_of.since(at) < LOOK_AGAIN);
-    !at_it && !fresh
 }
 
 /// The deferral for an intent whose fate is unknown.

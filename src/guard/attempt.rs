@@ -137,8 +137,12 @@ impl Attempt {
             let snapshot = self.load().await?;
             let grant = match decide::acquire(&self.request.policy, view(&snapshot), &self.ask) {
                 Ok(grant) => grant,
+                // What the holder is about to write (its intent may be given back) is worth waiting
+                // for; an operator's hold or a throttle is not up to the holder.
                 Err(Refusal::Defer(deferral))
-                    if deferral.reason == Reason::LeaseHeld && parts.clock.tick() < patience =>
+                    if up_to_the_holder(deferral.reason)
+                        && decide::holder(view(&snapshot), Some(self.ask.attempt)).is_some()
+                        && parts.clock.tick() < patience =>
                 {
                     self.wait_for_holder(patience).await;
                     continue;
@@ -446,6 +450,14 @@ enum Intended {
     Yes(Tick, Box<Intent>, decide::Receipt),
     /// There was none to write.
     No(End),
+}
+
+/// Whether the end of another holder's attempt may change this reason.
+fn up_to_the_holder(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::LeaseHeld | Reason::Cooldown | Reason::BudgetExhausted | Reason::InDoubt
+    )
 }
 
 /// Both records of a snapshot, for the decisions.

@@ -1,3 +1,4 @@
-//! x
+//! The one integration test binary.
 
 mod emulator;
+mod guard;

@@ -1,0 +1,9 @@
+//! Doubles and builders for tests and simulations (feature `testing`).
+
+mod clock;
+mod entropy;
+mod graph;
+
+pub use clock::ManualClock;
+pub use entropy::CountingEntropy;
+pub use graph::{ScriptedGraph, StartStep};

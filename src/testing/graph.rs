@@ -1,0 +1,278 @@
+//! A Graph in memory that answers as it is told, and counts what was asked of it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use crate::{
+    decide::{Permit, StartReply},
+    model::{
+        Job, JobKey, Quarantine, ScheduleState, ServicePrincipal, ServicePrincipalId, StatusCode,
+        Tick,
+    },
+    ports::{Clock, Cost, Graph, GraphError, SpLookup, Told},
+};
+
+/// How the next POST goes.
+#[derive(Debug)]
+pub enum StartStep {
+    /// It works: 204, and the job runs.
+    Works,
+    /// The answer is lost, after the effect or before it.
+    Lost {
+        /// Whether the start had its effect.
+        effect: bool,
+    },
+    /// The process is held up for so long between the intent and the line before the POST.
+    HeldUp(Duration),
+    /// It is answered like this, without effect.
+    Answers(StartReply),
+}
+
+/// A scripted Graph. Without a script, reads answer with the job as it is and starts work.
+#[derive(Debug)]
+pub struct ScriptedGraph {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    gate: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: HashMap<String, Job>,
+    reads: VecDeque<Result<Duration, GraphError>>,
+    throttle: Option<(u16, Duration)>,
+    starts: VecDeque<StartStep>,
+    unauthorized: Option<GraphError>,
+    posts: Vec<(String, Tick)>,
+    read_count: u32,
+    on_running: u32,
+    gated: bool,
+}
+
+/// Enough permits for every call of a test.
+const OPEN: usize = 1_000_000;
+
+impl ScriptedGraph {
+    /// A Graph without jobs.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default(), gate: Semaphore::new(0) }
+    }
+
+    /// A job in this state.
+    #[must_use]
+    pub fn job(code: StatusCode, schedule: ScheduleState) -> Job {
+        Job {
+            id: None,
+            template_id: None,
+            code,
+            schedule,
+            quarantine: None,
+            escrows_pruned: false,
+            last_execution: None,
+        }
+    }
+
+    /// A job in quarantine for this reason.
+    #[must_use]
+    pub fn quarantined(reason: &str) -> Job {
+        Job {
+            quarantine: Some(Quarantine {
+                reason: Some(reason.to_owned()),
+                series_count: Some(3),
+                ..Quarantine::default()
+            }),
+            ..Self::job(StatusCode::Quarantine, ScheduleState::Active)
+        }
+    }
+
+    /// Puts a job there, or changes it.
+    pub fn set(&self, key: &JobKey, job: Job) {
+        self.state().jobs.insert(key.store_key(), job);
+    }
+
+    /// The next read takes this long and then answers as the job is then.
+    pub fn next_read_takes(&self, span: Duration) {
+        self.state().reads.push_back(Ok(span));
+    }
+
+    /// The next read fails like this.
+    pub fn next_read_fails(&self, error: GraphError) {
+        self.state().reads.push_back(Err(error));
+    }
+
+    /// The next read brings this Retry-After along.
+    pub fn next_read_throttles(&self, status: u16, wait: Duration) {
+        self.state().throttle = Some((status, wait));
+    }
+
+    /// The next start goes like this.
+    pub fn next_start(&self, step: StartStep) {
+        self.state().starts.push_back(step);
+    }
+
+    /// The next authorization fails like this.
+    pub fn next_authorize_fails(&self, error: GraphError) {
+        self.state().unauthorized = Some(error);
+    }
+
+    /// From now on every read and POST waits, once it has been counted, until the gate opens.
+    pub fn close_gate(&self) {
+        self.state().gated = true;
+    }
+
+    /// Lets everything that waits at the gate go on.
+    pub fn open_gate(&self) {
+        self.state().gated = false;
+        self.gate.add_permits(OPEN);
+    }
+
+    /// POSTs of this job so far, by when they went out.
+    #[must_use]
+    pub fn posts(&self, key: &JobKey) -> Vec<Tick> {
+        let key = key.store_key();
+        let state = self.state();
+        state.posts.iter().filter(|(job, _)| *job == key).map(|(_, at)| *at).collect()
+    }
+
+    /// Reads so far, of all jobs.
+    #[must_use]
+    pub fn reads(&self) -> u32 {
+        self.state().read_count
+    }
+
+    /// Starts that reached a job that was not stopped.
+    #[must_use]
+    pub fn violations(&self) -> u32 {
+        self.state().on_running
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn pass_gate(&self) {
+        if self.state().gated
+            && let Ok(permit) = self.gate.acquire().await
+        {
+            permit.forget();
+        }
+    }
+
+    fn told<T>(&self, began: Tick, result: Result<T, GraphError>) -> Told<T> {
+        Told {
+            result,
+            cost: Cost { requests: 1, request_ids: vec!["scripted".to_owned()] },
+            began,
+            read_at: self.clock.wall(),
+            throttle: self.state().throttle.take(),
+        }
+    }
+
+    fn take_effect(&self, key: &JobKey) {
+        if let Some(job) = self.state().jobs.get_mut(&key.store_key()) {
+            *job = Self::job(StatusCode::Active, ScheduleState::Active);
+        }
+    }
+}
+
+#[async_trait]
+impl Graph for ScriptedGraph {
+    async fn authorize(&self) -> Result<(), GraphError> {
+        match self.state().unauthorized.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    async fn job(&self, key: &JobKey, _deadline: Tick) -> Told<Job> {
+        let began = self.clock.tick();
+        let step = {
+            let mut state = self.state();
+            state.read_count = state.read_count.saturating_add(1);
+            state.reads.pop_front()
+        };
+        self.pass_gate().await;
+        let result = match step {
+            Some(Err(error)) => Err(error),
+            Some(Ok(span)) => {
+                self.clock.sleep(span).await;
+                self.find_job(key)
+            }
+            None => self.find_job(key),
+        };
+        self.told(began, result)
+    }
+
+    async fn jobs(
+        &self,
+        service_principal: &ServicePrincipalId,
+        _deadline: Tick,
+    ) -> Told<Vec<Job>> {
+        let prefix = format!("{service_principal}/");
+        let jobs = {
+            let state = self.state();
+            let own = state.jobs.iter().filter(|(key, _)| key.starts_with(&prefix));
+            own.map(|(_, job)| job.clone()).collect()
+        };
+        self.told(self.clock.tick(), Ok(jobs))
+    }
+
+    async fn find(&self, _lookup: &SpLookup, _deadline: Tick) -> Told<Vec<ServicePrincipal>> {
+        self.told(self.clock.tick(), Ok(Vec::new()))
+    }
+
+    async fn start(&self, permit: Permit) -> (StartReply, Cost) {
+        let step = self.state().starts.pop_front().unwrap_or(StartStep::Works);
+        if let StartStep::HeldUp(span) = &step {
+            self.clock.sleep(*span).await;
+        }
+        if permit.time_left(self.clock.tick()).is_none() {
+            return (StartReply::TooLate, Cost::default());
+        }
+        if let StartStep::Answers(reply @ StartReply::NotSent { .. }) = step {
+            return (reply, Cost::default());
+        }
+        {
+            let mut state = self.state();
+            let key = permit.key().store_key();
+            let at = self.clock.tick();
+            let stopped = state
+                .jobs
+                .get(&key)
+                .is_some_and(|job| matches!(job.code, StatusCode::Paused | StatusCode::Quarantine));
+            state.on_running = state.on_running.saturating_add(u32::from(!stopped));
+            state.posts.push((key, at));
+        }
+        self.pass_gate().await;
+        let lost = StartReply::Unclear { problem: "the connection was closed".to_owned() };
+        let reply = match step {
+            StartStep::Works | StartStep::HeldUp(_) => {
+                self.take_effect(permit.key());
+                StartReply::Accepted
+            }
+            StartStep::Lost { effect } => {
+                if effect {
+                    self.take_effect(permit.key());
+                }
+                lost
+            }
+            StartStep::Answers(reply) => reply,
+        };
+        (reply, Cost { requests: 1, request_ids: vec!["scripted".to_owned()] })
+    }
+}
+
+impl ScriptedGraph {
+    fn find_job(&self, key: &JobKey) -> Result<Job, GraphError> {
+        let reply =
+            crate::model::Reply { status: 404, code: None, message: None, request_id: None };
+        self.state().jobs.get(&key.store_key()).cloned().ok_or(GraphError::NotFound(reply))
+    }
+}
