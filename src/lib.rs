@@ -1,6 +1,7 @@
 //! startguard: guarded starts for Microsoft Entra provisioning jobs.
 
 pub mod decide;
+pub mod emulator;
 pub mod guard;
 pub mod model;
 pub mod ports;
