@@ -188,10 +188,9 @@ async fn a_denial_by_state_costs_one_read_and_no_post() {
     for (code, schedule, expected) in table {
         let world = World::new();
         let code = StatusCode::parse(Some(code));
-        world.graph.set(
-            &key(),
-            ScriptedGraph::job(code.clone(), ScheduleState::parse(Some(schedule))),
-        );
+        world
+            .graph
+            .set(&key(), ScriptedGraph::job(code.clone(), ScheduleState::parse(Some(schedule))));
         let answer = world.start().await;
         assert_eq!(told(&answer), expected, "{code} {schedule}");
         assert_eq!((world.graph.reads(), world.posts()), (1, 0), "{code} {schedule}");
@@ -553,8 +552,7 @@ async fn told_to_stop_an_attempt_ends_before_the_intent_and_frees_its_lease() {
     assert_eq!(told(&answer), failed(Reason::Timeout));
     assert_eq!(world.posts(), 0);
     world.graph.open_gate();
-    let fresh =
-        World::process(&world.clock, &world.graph, &world.store, &CancellationToken::new());
+    let fresh = World::process(&world.clock, &world.graph, &world.store, &CancellationToken::new());
     assert_eq!(fresh.start(request()).await.outcome, OutcomeKind::Started);
 }
 
