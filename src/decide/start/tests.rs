@@ -4,9 +4,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{
-    JobId, Reason, ScheduleState, ServicePrincipalId, StatusCode, TenantRecord, Timestamp,
-};
+use crate::model::{JobId, Reason, ScheduleState, ServicePrincipalId, StatusCode, Timestamp};
 
 fn policy() -> Policy {
     Policy {
@@ -76,6 +74,10 @@ fn walk(
     }
 }
 
+fn deferred(decision: &Decision) -> Option<Reason> {
+    if let Decision::Defer(deferral) = decision { Some(deferral.reason) } else { None }
+}
+
 fn fresh(code: StatusCode) -> Decision {
     let (record, tenant) = (JobRecord::default(), TenantRecord::default());
     walk(&record, &tenant, 1_000, 1, &seen(code, 10), tick(11))
@@ -129,10 +131,8 @@ fn a_lease_taken_by_another_decides_nothing() {
     assert!(theirs.token > mine.token);
     let view = View { job: &theirs.record, tenant: &tenant, as_of: &later, latest_entry: None };
     let paused = seen(StatusCode::Paused, 10);
-    match start(&policy(), view, &ask(1), mine.token, &paused, tick(10)) {
-        Decision::Defer(deferral) => assert_eq!(deferral.reason, Reason::LeaseHeld),
-        other => panic!("{other:?}"),
-    }
+    let decision = start(&policy(), view, &ask(1), mine.token, &paused, tick(10));
+    assert_eq!(deferred(&decision), Some(Reason::LeaseHeld), "{decision:?}");
 }
 
 #[test]
@@ -142,10 +142,8 @@ fn an_earlier_start_in_doubt_is_not_repeated_inside_its_cooldown() {
     let mut left_open = intent.records().0.clone();
     left_open.starts[0].attempt = AttemptId(Uuid::from_u128(7));
     left_open.lease = None;
-    match walk(&left_open, &tenant, 1_300, 0, &paused, tick(10)) {
-        Decision::Defer(deferral) => assert_eq!(deferral.reason, Reason::InDoubt),
-        other => panic!("{other:?}"),
-    }
+    let inside = walk(&left_open, &tenant, 1_300, 0, &paused, tick(10));
+    assert_eq!(deferred(&inside), Some(Reason::InDoubt), "{inside:?}");
     let after = walk(&left_open, &tenant, 1_601, 0, &paused, tick(10));
     assert!(matches!(after, Decision::Start(_)));
 }
