@@ -5,6 +5,7 @@ pub mod decide;
 pub mod emulator;
 pub mod entropy;
 pub mod guard;
+pub mod identity;
 pub mod model;
 pub mod ports;
 pub mod store;

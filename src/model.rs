@@ -1,6 +1,7 @@
 //! The nouns: plain data, checked once where it is made. No I/O, no clock, no policy.
 
 mod answer;
+mod auth;
 mod cloud;
 mod id;
 mod job;
@@ -12,6 +13,7 @@ mod reply;
 mod time;
 
 pub use answer::{Answer, GraphCost, ObservedFacts, OutcomeKind, QuarantineFacts, Reason};
+pub use auth::{AuthKind, UnknownAuthKind};
 pub use cloud::Cloud;
 pub use id::{
     Actor, AttemptId, FencingToken, IdError, JobId, JobKey, JobRef, ServicePrincipalId, TenantKey,
