@@ -2,6 +2,7 @@
 
 mod emulator;
 mod guard;
+mod identity;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;
