@@ -1,6 +1,7 @@
 //! startguard: guarded starts for Microsoft Entra provisioning jobs.
 
 pub mod clock;
+pub mod config;
 pub mod decide;
 pub mod emulator;
 pub mod entropy;
