@@ -4,6 +4,7 @@ pub mod clock;
 pub mod decide;
 pub mod emulator;
 pub mod entropy;
+pub mod graph;
 pub mod guard;
 pub mod model;
 pub mod ports;
