@@ -226,3 +226,6 @@ fn secrets_of(request: &Request, body: &[u8]) -> Vec<String> {
     secrets.extend(header.map(|(_, value)| value.as_str().to_owned()));
     secrets
 }
+
+#[cfg(test)]
+mod tests;
