@@ -21,6 +21,8 @@ pub(super) struct Question {
     pub(super) refreshes: usize,
     pub(super) deadline: Duration,
     pub(super) client_id: Option<&'static str>,
+    /// Where the application's secret is sent, for the kind that has one.
+    pub(super) authority: String,
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
@@ -42,6 +44,7 @@ impl Question {
             refreshes: 0,
             deadline: TOKEN_DEADLINE,
             client_id: None,
+            authority: "https://127.0.0.1:1".to_owned(),
             environment: Vec::new(),
         }
     }
@@ -55,7 +58,7 @@ impl Question {
         let question = json!({
             "kind": self.kind, "hint": self.hint, "refreshes": self.refreshes,
             "deadline_ms": u64::try_from(self.deadline.as_millis()).unwrap(),
-            "client_id": self.client_id,
+            "client_id": self.client_id, "authority": self.authority,
         });
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
@@ -94,15 +97,21 @@ impl Question {
 fn answers_the_question() {
     let Ok(question) = std::env::var(QUESTION) else { return };
     let question: Value = serde_json::from_str(&question).unwrap();
+    let kind: AuthKind = serde_json::from_value(question["kind"].clone()).unwrap();
+    let has_secret = kind == AuthKind::ClientSecret;
     let settings = IdentitySettings {
-        tenant_id: None,
+        tenant_id: has_secret.then(|| TENANT.to_owned()),
         client_id: question["client_id"].as_str().map(str::to_owned),
-        client_secret: None,
+        client_secret: has_secret.then(|| SecretString::from(SECRET)),
+        authority_host: question["authority"].as_str().unwrap().to_owned(),
         managed_identity_hint: question["hint"].as_bool().unwrap(),
         deadline: Duration::from_millis(question["deadline_ms"].as_u64().unwrap()),
-        ..settings(serde_json::from_value(question["kind"].clone()).unwrap())
+        ..settings(kind)
     };
-    let tls = || panic!("neither a managed identity nor the Azure CLI needs TLS");
+    let tls = move || {
+        assert!(has_secret, "neither a managed identity nor the Azure CLI needs TLS");
+        startguard::tls::trusting_nobody()
+    };
     let clock = Arc::new(Leaping::default());
     let identity = identity(settings, tls, Arc::<Leaping>::clone(&clock)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -4,6 +4,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use startguard::emulator::Effect;
+use tokio::io::AsyncReadExt as _;
 
 use super::{child::Question, *};
 
@@ -144,6 +145,36 @@ fn is_running(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
     })
+}
+
+/// The first line that reaches a proxy, which then hangs up; none if nothing does.
+async fn first_line(listener: tokio::net::TcpListener) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.contains(&b'\n') {
+        assert!(stream.read_buf(&mut heard).await.unwrap() > 0, "no line");
+    }
+    String::from_utf8(heard).unwrap().lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn an_authority_elsewhere_is_reached_through_the_proxy_and_one_on_this_machine_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://user:canary-pass@{}", listener.local_addr().unwrap());
+    let heard = tokio::spawn(first_line(listener));
+    let question = |authority: &str| {
+        let question = Question::of(AuthKind::ClientSecret).set("HTTPS_PROXY", &proxy);
+        Question { authority: authority.to_owned(), client_id: Some(CLIENT), ..question }
+    };
+    let here = question("https://127.0.0.1:1").ask().await;
+    assert!(!heard.is_finished(), "the proxy was asked for this machine");
+    let there = question("https://login.example.test").ask().await;
+    assert_eq!(heard.await.unwrap(), "CONNECT login.example.test:443 HTTP/1.1");
+    for told in [here, there] {
+        let error = told.calls[0].as_ref().unwrap_err();
+        assert!(error["problem"].as_str().unwrap().contains("could not be reached"), "{error}");
+        assert!(!told.output.contains("canary"), "{}", told.output);
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn answers(sent: &str) -> Vec<Option<(u16, String)>> {
         Some((400, format!("{{\"error\":\"{sent}\"}}"))),
         Some((502, format!("<html>{sent}</html>"))),
         Some((200, format!("{{\"access_token\":\"{FEDERATED}\",\"expires_in\":\"canary\"}}"))),
-        Some((200, format!("{{\"access_token\":\"canary \\u0007\",\"expires_in\":3599}}"))),
+        Some((200, "{\"access_token\":\"canary \\u0007\",\"expires_in\":3599}".to_owned())),
         Some((307, sent.to_owned())),
     ]
 }
