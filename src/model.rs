@@ -8,6 +8,7 @@ mod job;
 mod journal;
 mod observation;
 mod policy;
+mod printable;
 mod record;
 mod reply;
 mod time;
@@ -25,6 +26,7 @@ pub use journal::{
 };
 pub use observation::Observation;
 pub use policy::{OnState, Policy};
+pub use printable::{is_hidden, printable, printable_json};
 pub use record::{Breaker, Hold, JobRecord, Lease, StartMark, StartResult, TenantRecord, Throttle};
 pub use reply::Reply;
 pub use time::{BootId, BootTime, Moment, Term, Tick, Timestamp};
