@@ -14,7 +14,7 @@ mod reply;
 mod time;
 
 pub use answer::{Answer, GraphCost, ObservedFacts, OutcomeKind, QuarantineFacts, Reason};
-pub use auth::{AuthKind, UnknownAuthKind};
+pub use auth::AuthKind;
 pub use cloud::Cloud;
 pub use id::{
     Actor, AttemptId, FencingToken, IdError, JobId, JobKey, JobRef, ServicePrincipalId, TenantKey,

@@ -310,14 +310,14 @@ async fn an_endpoint_that_is_not_there_is_transient_and_one_that_is_not_trusted_
     assert!(error.transient);
 }
 
-#[tokio::test]
-async fn a_ca_file_that_is_missing_is_told_with_its_remedy() {
+#[test]
+fn a_ca_file_that_is_missing_is_told_with_its_remedy() {
     let told = identity(
         settings(AuthKind::ClientSecret),
         || startguard::tls::client_config(Some(std::path::Path::new("/nonexistent/ca.pem"))),
         Arc::new(SystemClock),
     );
-    let error = token(&told.unwrap()).await.unwrap_err();
+    let error = told.unwrap_err();
     assert!(error.problem.contains("/nonexistent/ca.pem cannot be read"), "{error}");
     assert!(error.remedy.contains("ca_file"), "{error:?}");
 }
@@ -331,7 +331,7 @@ fn settings_that_cannot_work_are_refused_before_any_request() {
         (IdentitySettings { scope: "a;b".to_owned(), ..good() }, "scope"),
         (settings(AuthKind::Token), "STARTGUARD_TOKEN"),
     ] {
-        let tls = || panic!("no TLS before the first request");
+        let tls = || panic!("no TLS for what cannot work");
         let error = identity(settings, tls, Arc::new(SystemClock)).unwrap_err();
         let told = format!("{error} {}", error.remedy);
         assert!(told.contains(word), "{told}");
