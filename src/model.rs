@@ -6,6 +6,7 @@ mod cloud;
 mod id;
 mod job;
 mod journal;
+mod naming;
 mod observation;
 mod policy;
 mod printable;
@@ -24,6 +25,7 @@ pub use journal::{
     BrokenLink, EntryFacts, EntryKind, HistoryQuery, JournalEntry, JournalHash, NewEntry,
     Verification,
 };
+pub use naming::{JobArg, NamingError, ServicePrincipalRef};
 pub use observation::Observation;
 pub use policy::{OnState, Policy};
 pub use printable::{is_hidden, printable, printable_json};

@@ -64,9 +64,8 @@ fn main() {
         println!("{scheme:5}  startguard start  {}", figures(&mut ours));
         println!("{scheme:5}  ratio             {}", figures(&mut ratios));
     }
-    let mut version: Vec<f64> = (0..pairs)
-        .map(|_| timed(|| run(Command::new(binary).arg("--version"))))
-        .collect();
+    let mut version: Vec<f64> =
+        (0..pairs).map(|_| timed(|| run(Command::new(binary).arg("--version")))).collect();
     println!("--version               {}", figures(&mut version));
     println!("peak memory of a start  {:.1} MB", bench.peak(binary));
     let size = std::fs::metadata(binary).map_or(0, |found| found.len());
@@ -152,7 +151,8 @@ impl Bench {
         command.stdout(Stdio::null());
         let output = shell.output().expect("python3 runs");
         assert!(output.status.success(), "{output:?}");
-        let kilobytes: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+        let kilobytes: f64 =
+            String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
         kilobytes * 1024.0 / 1e6
     }
 }
