@@ -56,7 +56,7 @@ use transport::{Clients, refused_tls};
 /// Entra answers within a second. `az` starts a Python program and takes two to five on a small
 /// machine; before it, `auto` may wait a second for a managed identity that is not there. What takes
 /// longer than three times that is not coming, and a caller holds no lease yet while it waits.
-pub const DEADLINE: Duration = Duration::from_secs(15);
+pub const TOKEN_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Which credential, and all that it needs. The configuration reads the environment; this does not.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub struct IdentitySettings {
     pub managed_identity_hint: bool,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
-    /// How long one call for a token may take in all; see [`DEADLINE`].
+    /// How long one call for a token may take in all; see [`TOKEN_DEADLINE`].
     pub deadline: Duration,
 }
 

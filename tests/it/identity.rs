@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use startguard::{
     clock::SystemClock,
     emulator::{Auth, Client, Emulator, EmulatorBuilder, FaultRule, OperationKind},
-    identity::{DEADLINE, IdentitySettings, identity},
+    identity::{IdentitySettings, TOKEN_DEADLINE, identity},
     model::AuthKind,
     ports::{Identity, IdentityError},
 };
@@ -89,7 +89,7 @@ fn settings(kind: AuthKind) -> IdentitySettings {
         token_file: None,
         managed_identity_hint: false,
         connect_timeout: Duration::from_secs(5),
-        deadline: DEADLINE,
+        deadline: TOKEN_DEADLINE,
     }
 }
 

@@ -18,7 +18,7 @@ fn settings(kind: AuthKind) -> IdentitySettings {
         token_file: None,
         managed_identity_hint: false,
         connect_timeout: Duration::from_secs(5),
-        deadline: super::super::DEADLINE,
+        deadline: super::super::TOKEN_DEADLINE,
     }
 }
 

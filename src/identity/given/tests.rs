@@ -17,7 +17,7 @@ fn settings(token: Option<&str>, file: Option<&Path>) -> IdentitySettings {
         token_file: file.map(Path::to_owned),
         managed_identity_hint: false,
         connect_timeout: Duration::from_secs(5),
-        deadline: super::super::DEADLINE,
+        deadline: super::super::TOKEN_DEADLINE,
     }
 }
 

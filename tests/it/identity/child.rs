@@ -42,7 +42,7 @@ impl Question {
             kind,
             hint: false,
             refreshes: 0,
-            deadline: DEADLINE,
+            deadline: TOKEN_DEADLINE,
             client_id: None,
             authority: "https://127.0.0.1:1".to_owned(),
             environment: Vec::new(),
