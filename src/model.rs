@@ -9,6 +9,7 @@ mod journal;
 mod naming;
 mod observation;
 mod policy;
+mod printable;
 mod record;
 mod reply;
 mod time;
@@ -27,6 +28,7 @@ pub use journal::{
 pub use naming::{JobArg, NamingError, ServicePrincipalRef};
 pub use observation::Observation;
 pub use policy::{OnState, Policy};
+pub use printable::{is_hidden, printable, printable_json};
 pub use record::{Breaker, Hold, JobRecord, Lease, StartMark, StartResult, TenantRecord, Throttle};
 pub use reply::Reply;
 pub use time::{BootId, BootTime, Moment, Term, Tick, Timestamp};

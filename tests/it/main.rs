@@ -3,6 +3,7 @@
 mod config;
 mod emulator;
 mod guard;
+mod identity;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;
