@@ -4,7 +4,6 @@
 //! `tests/bench/start` runs it.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -22,7 +21,7 @@ use std::{
 
 use startguard::emulator::{Emulator, JobConfig, Timing};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::TlsAcceptor;
 
 const SP: &str = "8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b";
 

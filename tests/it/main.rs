@@ -4,6 +4,7 @@ mod config;
 mod emulator;
 mod guard;
 mod identity;
+mod processes;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;
