@@ -1,5 +1,6 @@
 //! The one integration binary: a module per area.
 
+mod docs;
 mod emulator;
 mod guard;
 mod store_contract;
