@@ -4,7 +4,6 @@
 //! `tests/bench/start` runs it.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -22,7 +21,7 @@ use std::{
 
 use startguard::emulator::{Emulator, JobConfig, Timing};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::TlsAcceptor;
 
 const SP: &str = "8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b";
 
@@ -64,9 +63,8 @@ fn main() {
         println!("{scheme:5}  startguard start  {}", figures(&mut ours));
         println!("{scheme:5}  ratio             {}", figures(&mut ratios));
     }
-    let mut version: Vec<f64> = (0..pairs)
-        .map(|_| timed(|| run(Command::new(binary).arg("--version"))))
-        .collect();
+    let mut version: Vec<f64> =
+        (0..pairs).map(|_| timed(|| run(Command::new(binary).arg("--version")))).collect();
     println!("--version               {}", figures(&mut version));
     println!("peak memory of a start  {:.1} MB", bench.peak(binary));
     let size = std::fs::metadata(binary).map_or(0, |found| found.len());
@@ -152,7 +150,8 @@ impl Bench {
         command.stdout(Stdio::null());
         let output = shell.output().expect("python3 runs");
         assert!(output.status.success(), "{output:?}");
-        let kilobytes: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+        let kilobytes: f64 =
+            String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
         kilobytes * 1024.0 / 1e6
     }
 }

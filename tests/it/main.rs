@@ -1,8 +1,11 @@
 //! The one integration binary: a module per area.
 
+mod config;
 mod docs;
 mod emulator;
 mod guard;
+mod identity;
+mod processes;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;
