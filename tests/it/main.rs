@@ -1,5 +1,6 @@
 //! The one integration binary: a module per area.
 
+mod architecture;
 mod config;
 mod docs;
 mod emulator;
