@@ -2,6 +2,7 @@
 
 mod architecture;
 mod config;
+mod docs;
 mod emulator;
 mod guard;
 mod identity;
