@@ -1,6 +1,7 @@
 //! The one integration binary: a module per area.
 
 mod emulator;
+mod graph;
 mod guard;
 mod store_contract;
 mod store_sqlite_files;
