@@ -1,6 +1,10 @@
 //! The POST over HTTP/1.1: one on the wire whatever happens to it, and only proof counts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use startguard::{
     clock::SystemClock,
@@ -149,12 +153,12 @@ async fn a_silent_server_is_left_at_the_permits_deadline() {
     let server = Server::start(|_, _| Play::Hang).await;
     let graph = graph(settings(&server.origin()));
     graph.authorize().await.unwrap();
-    let permit = permit(Arc::new(SystemClock), Duration::from_millis(300)).await;
+    let permit = permit(Arc::new(SystemClock), Duration::from_millis(500)).await;
     let began = SystemClock.tick();
     let (reply, cost) = graph.start(permit).await;
     let took = began.until(SystemClock.tick());
-    assert_eq!(unclear(&reply), "no whole answer within 300ms");
-    assert!((Duration::from_millis(290)..Duration::from_secs(3)).contains(&took), "{took:?}");
+    assert_eq!(unclear(&reply), "no whole answer within 500ms");
+    assert!((Duration::from_millis(490)..Duration::from_secs(3)).contains(&took), "{took:?}");
     assert_eq!((server.posts(), cost.requests), (1, 1));
 }
 
@@ -164,7 +168,7 @@ async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
     let server = Server::answering(head.to_owned()).await;
     let graph = graph(settings(&server.origin()));
     graph.authorize().await.unwrap();
-    let permit = permit(Arc::new(SystemClock), Duration::from_millis(300)).await;
+    let permit = permit(Arc::new(SystemClock), Duration::from_millis(800)).await;
     let (reply, _) = graph.start(permit).await;
     assert!(matches!(&reply, StartReply::Rejected(reply) if reply.status == 403), "{reply:?}");
 }
@@ -198,23 +202,23 @@ async fn a_host_that_is_not_there_proves_that_nothing_was_sent() {
 
 #[tokio::test]
 async fn no_post_meets_a_connection_that_is_just_closing() {
-    // The server promises to keep its connections and closes each one right after an answer: with
-    // a pool, some POSTs would go into a closing connection and end in doubt.
-    let server = Server::start(|_, heard| {
-        let text = if heard.is_post() {
-            answer(204, &[("Connection", "keep-alive")], "")
-        } else {
-            answer(200, &[("Connection", "keep-alive")], r#"{"status":{"code":"Paused"}}"#)
-        };
-        Play::Last(text)
+    // Each connection is good for one request and closes on the second without a word, as one does
+    // whose idle time runs out while the request is on its way. From a pool, such a POST ends in
+    // doubt.
+    let used = Mutex::new(HashSet::new());
+    let server = Server::start(move |_, heard| {
+        if !used.lock().unwrap().insert(heard.connection) {
+            return Play::Last(String::new());
+        }
+        Play::Answer(answer(204, &[("Connection", "keep-alive")], ""))
     })
     .await;
     let graph = graph(settings(&server.origin()));
-    for _ in 0..100 {
+    for _ in 0..20 {
         let (reply, _) = start(&graph).await;
         assert_eq!(reply, StartReply::Accepted);
     }
-    assert_eq!((server.posts(), server.connections()), (100, 100));
+    assert_eq!((server.posts(), server.connections()), (20, 20));
 }
 
 #[tokio::test]
