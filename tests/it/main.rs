@@ -1,8 +1,12 @@
 //! The one integration binary: a module per area.
 
+mod architecture;
+mod config;
 mod emulator;
 mod graph;
 mod guard;
+mod identity;
+mod processes;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;
