@@ -4,6 +4,7 @@ mod architecture;
 mod config;
 mod docs;
 mod emulator;
+mod graph;
 mod guard;
 mod identity;
 mod processes;
