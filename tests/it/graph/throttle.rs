@@ -49,7 +49,7 @@ async fn a_read_that_is_told_to_wait_returns_at_once_and_silences_the_rest() {
         }
         assert!(matches!(graph.probe(soon()).await, Err(GraphError::Throttled { .. })));
         let (reply, cost) = start(&graph).await;
-        assert!(matches!(reply, StartReply::NotSent { .. }), "{reply:?}");
+        assert!(matches!(reply, StartReply::HeldBack { status: _, wait: _ }), "{reply:?}");
         assert_eq!(cost.requests, 0);
         assert_eq!(emulator.counts().graph_requests, 1);
     }
