@@ -1,5 +1,6 @@
 //! The one integration binary: a module per area.
 
+mod cli;
 mod config;
 mod emulator;
 mod guard;

@@ -1,0 +1,109 @@
+//! `history`: the journal, and the check of its chains.
+
+use insta::assert_snapshot;
+use serde_json::json;
+use startguard::emulator::{Emulator, JobConfig};
+
+use super::{Desk, NOTHING, SP, job, shape};
+
+/// A desk whose ledger holds a start, a denial and a hold, in this order.
+async fn told() -> Desk {
+    let desk = Desk::of(
+        Emulator::builder()
+            .job(SP, JobConfig::new("job", "Quarantine"))
+            .job(SP, JobConfig::new("new", "NotConfigured")),
+    )
+    .await;
+    desk.run(&["start", &job("job"), "--reason", "credentials renewed"]).await.ended(0);
+    desk.run(&["start", &job("new")]).await.ended(3);
+    desk.run(&["hold", &job("new"), "--reason", "being set up"]).await.ended(0);
+    desk.cost();
+    desk
+}
+
+#[tokio::test]
+async fn the_journal_is_told_newest_first() {
+    let desk = told().await;
+    let ran = desk.run(&["history"]).await;
+    assert_snapshot!(ran.told(), @"");
+    assert_eq!(desk.cost(), NOTHING);
+}
+
+#[tokio::test]
+async fn an_entry_has_exactly_these_fields() {
+    let desk = told().await;
+    let entries = desk.json(&["history"]).await.ended(0).lines();
+    let seqs: Vec<_> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, [4, 3, 2, 1]);
+    let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["hold", "decision", "outcome", "intent"]);
+    assert_snapshot!(shape(&entries[2]), @"");
+    assert_snapshot!(shape(&entries[0]), @"");
+    assert_eq!(entries[0]["note"], "being set up");
+    assert_eq!(entries[1]["reason"], "notConfigured");
+    assert_eq!(entries[2]["outcome"], "started");
+    assert!(entries[2]["actor"].as_str().unwrap().starts_with("tester@"));
+    assert_eq!(entries[2]["attemptId"], entries[3]["attemptId"]);
+    assert_eq!(entries[2]["hash"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn the_journal_of_one_job_a_limit_and_a_time() {
+    let desk = told().await;
+    let count = async |args: &[&str]| desk.json(args).await.ended(0).lines().len();
+    assert_eq!(count(&["history", &job("job")]).await, 2);
+    assert_eq!(count(&["history", &job("other")]).await, 0);
+    assert_eq!(count(&["history", "--limit", "3"]).await, 3);
+    assert_eq!(count(&["history", "--since", "1h"]).await, 4);
+    assert_eq!(count(&["history", "--since", "2001-01-01"]).await, 4);
+    assert_eq!(count(&["history", "--since", "2999-01-01T00:00:00Z"]).await, 0);
+    let newest = desk.json(&["history"]).await.lines()[0]["at"].clone();
+    assert_eq!(count(&["history", "--since", newest.as_str().unwrap()]).await, 1);
+    assert_eq!(desk.cost(), NOTHING);
+}
+
+#[tokio::test]
+async fn an_empty_journal_is_said_to_be_empty() {
+    let desk = Desk::paused().await;
+    let ran = desk.run(&["history"]).await;
+    assert_snapshot!(ran.told(), @"");
+    let ran = desk.run(&["history", "--verify"]).await;
+    assert_snapshot!(ran.told(), @"");
+    assert!(!desk.host.ledger().exists(), "looking makes no ledger");
+}
+
+#[tokio::test]
+async fn a_journal_that_holds_verifies() {
+    let desk = told().await;
+    let ran = desk.run(&["history", "--verify"]).await;
+    assert_snapshot!(ran.told(), @"");
+    let verified = desk.json(&["history", "--verify"]).await.ended(0).only();
+    assert_eq!(verified, json!({"entries": 4, "jobs": 2, "broken": null}));
+}
+
+#[tokio::test]
+async fn a_changed_entry_is_named() {
+    let desk = told().await;
+    desk.host.tamper("UPDATE journal SET body = replace(body, 'started', 'denied') WHERE seq = 2");
+    let ran = desk.run(&["history", "--verify"]).await;
+    assert_snapshot!(ran.told(), @"");
+    let verified = desk.json(&["history", "--verify"]).await.ended(1).only();
+    assert_eq!(verified["broken"]["seq"], 2);
+    assert_snapshot!(shape(&verified), @"");
+}
+
+#[tokio::test]
+async fn a_removed_entry_is_missed() {
+    let desk = told().await;
+    desk.host.tamper("DELETE FROM journal WHERE seq = 1");
+    let ran = desk.run(&["history", "--verify"]).await;
+    assert_snapshot!(ran.told(), @"");
+}
+
+#[tokio::test]
+async fn a_removed_end_is_missed() {
+    let desk = told().await;
+    desk.host.tamper("DELETE FROM journal WHERE seq = 4");
+    let verified = desk.json(&["history", "--verify"]).await.ended(1).only();
+    assert_eq!(verified["broken"]["job"], job("new"), "{verified}");
+}
