@@ -22,11 +22,45 @@ async fn all_is_well() {
     let desk = Desk::paused().await;
     desk.host.configure(&format!("[jobs.hr]\nservice_principal = \"{SP}\"\njob = \"job\"\n"));
     let ran = desk.run(&["doctor"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    configuration ok
+      [home]/.config/startguard/startguard.toml; 1 jobs; Graph at [graph]
+    store ok
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+    credential ok
+      the token in STARTGUARD_TOKEN
+    graph ok
+      [graph] answers in [n] ms
+    clock ok
+      this clock and Graph's agree
+    permissions ok
+      names can be looked up; no request shows the right to start without starting something
+    job ok
+      hr can be read: Paused
+    ");
     assert!(!desk.host.ledger().exists(), "a look makes no ledger");
     desk.run(&["start", "hr"]).await.ended(0);
     let ran = desk.run(&["doctor"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    configuration ok
+      [home]/.config/startguard/startguard.toml; 1 jobs; Graph at [graph]
+    store ok
+      sqlite:[home]/state/ledger.db: schema 1, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
+    credential ok
+      the token in STARTGUARD_TOKEN
+    graph ok
+      [graph] answers in [n] ms
+    clock ok
+      this clock and Graph's agree
+    permissions ok
+      names can be looked up; no request shows the right to start without starting something
+    job ok
+      hr can be read: Paused
+    ");
     assert_eq!(desk.cost().starts, 1);
 }
 
@@ -44,7 +78,19 @@ async fn a_check_has_exactly_these_fields() {
 async fn without_a_token_the_rest_is_checked_all_the_same() {
     let desk = Desk::paused().await;
     let ran = desk.call(&["doctor"]).without("STARTGUARD_TOKEN").run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 1
+    --- stdout
+    configuration ok
+      no file; defaults, variables and flags; 0 jobs; Graph at [graph]
+    store ok
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+    credential FAILED
+      no access token from `[auth] kind = "token"`: no token was given
+      next: set STARTGUARD_TOKEN or STARTGUARD_TOKEN_FILE
+    graph skipped
+      not asked without a token
+    "#);
     assert_eq!(desk.cost(), NOTHING);
 }
 
@@ -54,7 +100,19 @@ async fn a_graph_that_is_not_there() {
     let host = Host::new(&format!("http://{}", closed.local_addr().unwrap()));
     drop(closed);
     let ran = host.run(&["doctor"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    configuration ok
+      no file; defaults, variables and flags; 0 jobs; Graph at [graph]
+    store ok
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+    credential ok
+      the token in STARTGUARD_TOKEN
+    graph FAILED
+      [graph]: Graph could not be reached or could not answer: connecting failed (Connection refused (os error 111))
+      next: check the network, `[graph] endpoint`, the proxy variables (HTTPS_PROXY, NO_PROXY) and `[graph] ca_file`
+    ");
 }
 
 #[tokio::test]
@@ -134,7 +192,23 @@ async fn a_damaged_store() {
     fs::create_dir_all(desk.host.ledger().parent().unwrap()).unwrap();
     fs::write(desk.host.ledger(), "this is no ledger, and no database either ".repeat(50)).unwrap();
     let ran = desk.run(&["doctor"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    configuration ok
+      no file; defaults, variables and flags; 0 jobs; Graph at [graph]
+    store FAILED
+      the store sqlite:[home]/state/ledger.db is not a ledger, or its first page is damaged: file is not a database: Error code 26: file is not a database
+      next: restore it from a backup, or move it away to begin a new one (which forgets every start made so far); starts stay off until then
+    credential ok
+      the token in STARTGUARD_TOKEN
+    graph ok
+      [graph] answers in [n] ms
+    clock ok
+      this clock and Graph's agree
+    permissions ok
+      names can be looked up; no request shows the right to start without starting something
+    ");
 }
 
 #[tokio::test]
@@ -155,7 +229,13 @@ async fn a_configuration_that_cannot_be_used() {
     let desk = Desk::paused().await;
     desk.host.configure("[guard]\ncooldwon = \"5m\"\n");
     let ran = desk.run(&["doctor"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stdout
+    configuration FAILED
+      [home]/.config/startguard/startguard.toml:2:1: unknown key "cooldwon" in [guard]; the nearest known key is `cooldown`
+      next: correct or remove it; docs/configuration.md lists every key
+    "#);
     assert_eq!(desk.cost(), NOTHING);
 }
 

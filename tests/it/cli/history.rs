@@ -25,7 +25,20 @@ async fn told() -> Desk {
 async fn the_journal_is_told_newest_first() {
     let desk = told().await;
     let ran = desk.run(&["history"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    [time] 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/new: hold, by tester@[host]
+      note: being set up
+    [time] 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/new: decision denied (notConfigured), by tester@[host]
+      read: NotConfigured
+    [time] 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: outcome started, by tester@[host]
+      read: Quarantine (EncounteredQuarantineException)
+      note: credentials renewed
+    [time] 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: intent, by tester@[host]
+      read: Quarantine (EncounteredQuarantineException)
+      note: credentials renewed
+    ");
     assert_eq!(desk.cost(), NOTHING);
 }
 
@@ -37,8 +50,49 @@ async fn an_entry_has_exactly_these_fields() {
     assert_eq!(seqs, [4, 3, 2, 1]);
     let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["hold", "decision", "outcome", "intent"]);
-    assert_snapshot!(shape(&entries[2]), @"");
-    assert_snapshot!(shape(&entries[0]), @"");
+    assert_snapshot!(shape(&entries[2]), @r"
+    actor: string
+    at: string
+    attemptId: string
+    fencingToken: number
+    hash: string
+    index: number
+    job.jobId: string
+    job.name: null
+    job.servicePrincipalId: string
+    kind: string
+    note: string
+    observed.code: string
+    observed.quarantine.nextAttempt: string
+    observed.quarantine.reason: string
+    observed.quarantine.seriesBegan: string
+    observed.quarantine.seriesCount: number
+    observed.quarantine.since: string
+    observed.readAt: string
+    observed.schedule: string
+    outcome: string
+    reason: null
+    requestIds: [string]
+    seq: number
+    ");
+    assert_snapshot!(shape(&entries[0]), @r"
+    actor: string
+    at: string
+    attemptId: null
+    fencingToken: null
+    hash: string
+    index: number
+    job.jobId: string
+    job.name: null
+    job.servicePrincipalId: string
+    kind: string
+    note: string
+    observed: null
+    outcome: null
+    reason: null
+    requestIds: []
+    seq: number
+    ");
     assert_eq!(entries[0]["note"], "being set up");
     assert_eq!(entries[1]["reason"], "notConfigured");
     assert_eq!(entries[2]["outcome"], "started");
@@ -66,9 +120,17 @@ async fn the_journal_of_one_job_a_limit_and_a_time() {
 async fn an_empty_journal_is_said_to_be_empty() {
     let desk = Desk::paused().await;
     let ran = desk.run(&["history"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stderr
+    the journal has no such entry
+    ");
     let ran = desk.run(&["history", "--verify"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    the journal holds: 0 entries of 0 jobs
+    ");
     assert!(!desk.host.ledger().exists(), "looking makes no ledger");
 }
 
@@ -76,7 +138,11 @@ async fn an_empty_journal_is_said_to_be_empty() {
 async fn a_journal_that_holds_verifies() {
     let desk = told().await;
     let ran = desk.run(&["history", "--verify"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    the journal holds: 4 entries of 2 jobs
+    ");
     let verified = desk.json(&["history", "--verify"]).await.ended(0).only();
     assert_eq!(verified, json!({"entries": 4, "jobs": 2, "broken": null}));
 }
@@ -86,10 +152,22 @@ async fn a_changed_entry_is_named() {
     let desk = told().await;
     desk.host.tamper("UPDATE journal SET body = replace(body, 'started', 'denied') WHERE seq = 2");
     let ran = desk.run(&["history", "--verify"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    the journal does not hold: entry 2 of 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
+      its text does not match its hash: it, or the job's entry before it, was changed
+      next: keep the store as it is for whoever looks into it; `startguard history -o json` shows what it says now
+    ");
     let verified = desk.json(&["history", "--verify"]).await.ended(1).only();
     assert_eq!(verified["broken"]["seq"], 2);
-    assert_snapshot!(shape(&verified), @"");
+    assert_snapshot!(shape(&verified), @r"
+    broken.job: string
+    broken.problem: string
+    broken.seq: number
+    entries: number
+    jobs: number
+    ");
 }
 
 #[tokio::test]
@@ -97,7 +175,13 @@ async fn a_removed_entry_is_missed() {
     let desk = told().await;
     desk.host.tamper("DELETE FROM journal WHERE seq = 1");
     let ran = desk.run(&["history", "--verify"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    the journal does not hold: entry 1 of 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
+      entry 1 is missing
+      next: keep the store as it is for whoever looks into it; `startguard history -o json` shows what it says now
+    ");
 }
 
 #[tokio::test]

@@ -34,7 +34,13 @@ async fn start_json(desk: &Desk) -> Ran {
 async fn a_body_without_end_is_not_read_to_its_end() {
     let desk = reading(Effect::Huge { bytes: 512 << 20 }).await;
     let ran = start(&desk).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (badResponse)
+      Graph's answer cannot be used: its body is longer than 4 MiB
+      next: check `[graph] endpoint` and the proxies on the way: this is not how Microsoft Graph answers
+    ");
     assert_eq!(desk.cost(), ONE_READ);
     assert_eq!(start_json(&desk).await.ended(1).outcome(), "failed/badResponse");
 }
@@ -48,7 +54,13 @@ async fn a_body_that_trickles_has_a_deadline() {
         .env("STARTGUARD_GRAPH_REQUEST_TIMEOUT", "1s")
         .run()
         .await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (timeout)
+      Graph did not answer in time: no whole answer within 1s
+      next: ask again later; `[graph] request_timeout` sets how long an answer may take
+    ");
     assert_eq!(desk.cost(), ONE_READ);
 }
 
@@ -66,7 +78,13 @@ async fn bodies_that_are_no_job_are_bad_responses() {
         assert_eq!(desk.cost(), ONE_READ);
     }
     let desk = reading(Effect::Html { status: 200 }).await;
-    assert_snapshot!(start(&desk).await.told(), @"");
+    assert_snapshot!(start(&desk).await.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (badResponse)
+      Graph's answer cannot be used: its body is a page of HTML or XML, as a proxy or a sign-in page sends
+      next: check `[graph] endpoint` and the proxies on the way: this is not how Microsoft Graph answers
+    ");
 }
 
 #[tokio::test]
@@ -87,7 +105,13 @@ async fn a_job_without_a_status_is_in_no_state_that_may_be_started() {
         assert_eq!(desk.cost(), ONE_READ, "{told}");
     }
     let desk = reading(Effect::NullStatus).await;
-    assert_snapshot!(start(&desk).await.told(), @"");
+    assert_snapshot!(start(&desk).await.told(), @r"
+    exit 3
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: denied (unknownState)
+      Graph gave no status code for the job
+      next: look at the job in the Entra admin centre; a newer startguard may know the code
+    ");
 }
 
 #[tokio::test]
@@ -105,7 +129,13 @@ async fn no_redirect_of_a_read_is_followed() {
     assert_eq!(elsewhere.requests(), []);
     let location = format!("{}/v1.0/x?secret=x", elsewhere.base_url());
     let desk = reading(Effect::Redirect { status: 302, location }).await;
-    assert_snapshot!(start(&desk).await.told(), @"");
+    assert_snapshot!(start(&desk).await.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (badResponse)
+      Graph's answer cannot be used: HTTP 302 redirects to http://[elsewhere], and no redirect is followed
+      next: check `[graph] endpoint` and the proxies on the way: this is not how Microsoft Graph answers
+    ");
 }
 
 #[tokio::test]
@@ -133,7 +163,12 @@ async fn no_list_goes_on_at_another_origin() {
     let next = Effect::NextLink { url };
     let desk = paused_with(FaultRule::on(OperationKind::ListJobs, next.clone())).await;
     let ran = desk.run(&["list", SP]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stderr
+    error: 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b: Graph's answer cannot be used: its next page is at http://[elsewhere], not at [graph]
+      next: check `[graph] endpoint` and the proxies on the way: this is not how Microsoft Graph answers
+    ");
     assert_eq!(desk.json(&["start", SP]).await.ended(1).outcome(), "failed/badResponse");
     assert_eq!(desk.cost(), Cost { requests: 2, starts: 0 });
 
@@ -236,7 +271,19 @@ async fn what_a_hostile_service_says_is_told_readably() {
     let desk = evil().await;
     let jobs = ["code", "reason", "refused"].map(job);
     let ran = desk.run(&["start", &jobs[0], &jobs[1], &jobs[2]]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 5
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/code: denied (unknownState)
+      the job's status code "Paused�[2J�]0;owned��31m  INFO forged �txt�" is not one startguard knows
+      next: look at the job in the Entra admin centre; a newer startguard may know the code
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/reason: started
+      was Quarantine (TooMany�[2J�]0;owned��31m  INFO forged �txt�)
+      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/reason` shows how it goes
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/refused: failed (forbidden)
+      Graph refused the call (HTTP 403 Denied�[2J�]0;owned��31m  INFO forged �txt�: No.�[2J�]0;owned��31m  INFO forged �txt�)
+      next: the caller needs Application.ReadWrite.OwnedBy (for apps it owns) or Synchronization.ReadWrite.All, with admin consent; a signed-in user also needs to own the app or hold Application Administrator or Cloud Application Administrator
+    "#);
 }
 
 #[tokio::test]

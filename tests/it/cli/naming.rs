@@ -66,7 +66,13 @@ async fn a_job_of_the_configuration_has_its_name_and_policy_however_it_is_named(
         "[jobs.hr]\nservice_principal = \"{SP}\"\njob = \"WD.1\"\ncooldown = \"3h\"\n"
     ));
     let ran = desk.run(&["start", "hr"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    hr: started
+      was Paused
+      next: `startguard status hr` shows how it goes
+    ");
     desk.emulator.set_job(SP, JobConfig::new("WD.1", "Paused"));
     let answer = desk.json(&["start", &format!("{SP}/wd.1")]).await.ended(4).only();
     assert_eq!(answer["job"]["name"], "hr");
@@ -83,7 +89,12 @@ async fn a_service_principal_with_two_jobs_lists_them() {
         assert_eq!(ran.stdout, "");
     }
     let ran = desk.run(&["start", TWIN]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: "3ff4e31f-c1b1-4a94-9a53-2a1b3f5f0b02" has 2 jobs: A (Paused), B (Active)
+      next: name one of them, as in 3ff4e31f-c1b1-4a94-9a53-2a1b3f5f0b02/A
+    "#);
     assert_eq!(desk.cost(), Cost { requests: 4, starts: 0 });
 }
 
@@ -91,7 +102,12 @@ async fn a_service_principal_with_two_jobs_lists_them() {
 async fn a_service_principal_without_a_job_is_wrong_usage() {
     let desk = directory().await;
     let ran = desk.run(&["start", EMPTY]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: "a5bd3b9f-11b9-4b62-8b3e-9a1c5b7d0c03" has no provisioning job
+      next: set provisioning up in the Entra admin centre, or check which service principal you mean
+    "#);
     assert_eq!(desk.cost().starts, 0);
 }
 
@@ -99,9 +115,19 @@ async fn a_service_principal_without_a_job_is_wrong_usage() {
 async fn a_display_name_of_two_service_principals_lists_their_ids() {
     let desk = directory().await;
     let ran = desk.run(&["start", "Twins/A"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: 2 service principals are called "Twins": 3ff4e31f-c1b1-4a94-9a53-2a1b3f5f0b02 (appid:6b7d2a04-0f2a-4c80-9d0e-3a5b9a1c2d02), a5bd3b9f-11b9-4b62-8b3e-9a1c5b7d0c03 (appid:6b7d2a04-0f2a-4c80-9d0e-3a5b9a1c2d03)
+      next: use the object id of the one you mean
+    "#);
     let ran = desk.run(&["list", "Twins"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: 2 service principals are called "Twins": 3ff4e31f-c1b1-4a94-9a53-2a1b3f5f0b02 (appid:6b7d2a04-0f2a-4c80-9d0e-3a5b9a1c2d02), a5bd3b9f-11b9-4b62-8b3e-9a1c5b7d0c03 (appid:6b7d2a04-0f2a-4c80-9d0e-3a5b9a1c2d03)
+      next: use the object id of the one you mean
+    "#);
     assert_eq!(desk.cost(), Cost { requests: 2, starts: 0 });
 }
 
@@ -110,18 +136,57 @@ async fn a_name_that_nobody_has_is_not_found() {
     let desk = directory().await;
     desk.host.configure(&format!("[jobs.workday]\nservice_principal = \"{SP}\"\n"));
     let ran = desk.run(&["start", "Nobody"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 1
+    --- stdout
+    Nobody: failed (notFound)
+      no service principal is called "Nobody", nor a job in the configuration
+      next: check the name, or use the object id (a GUID), which costs no look-up
+    "#);
     let ran = desk.run(&["start", "workdy"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 1
+    --- stdout
+    workdy: failed (notFound)
+      no service principal is called "workdy", nor a job in the configuration
+      next: the configuration has a job called workday; is it that one?
+    "#);
     let answer = desk.json(&["start", "Nobody/X"]).await.ended(1).only();
-    assert_snapshot!(shape(&answer), @"");
+    assert_snapshot!(shape(&answer), @r"
+    attemptId: null
+    coalesced: bool
+    elapsedMs: number
+    fencingToken: null
+    graph.reads: number
+    graph.requestIds: []
+    graph.starts: number
+    job.jobId: string
+    job.name: string
+    job.servicePrincipalId: null
+    message: string
+    observed: null
+    outcome: string
+    reason: string
+    retryAfterSeconds: null
+    ");
     assert_eq!(answer["job"]["name"], "Nobody/X");
     assert_eq!(answer["job"]["jobId"], "X");
     assert_eq!(answer["reason"], "notFound");
     let ran = desk.run(&["status", "Nobody"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 1
+    --- stderr
+    error: Nobody: no service principal is called "Nobody", nor a job in the configuration
+      next: check the name, or use the object id (a GUID), which costs no look-up
+    "#);
     let ran = desk.run(&["start", &format!("appid:{EMPTY}")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 1
+    --- stdout
+    appid:a5bd3b9f-11b9-4b62-8b3e-9a1c5b7d0c03: failed (notFound)
+      no service principal is called "appid:a5bd3b9f-11b9-4b62-8b3e-9a1c5b7d0c03", nor a job in the configuration
+      next: check the name, or use the object id (a GUID), which costs no look-up
+    "#);
     assert_eq!(desk.cost().starts, 0);
 }
 
@@ -140,7 +205,13 @@ async fn a_name_that_may_not_be_looked_up_says_what_it_takes() {
     let refuse = FaultRule::on(OperationKind::ListServicePrincipals, Effect::status(403));
     desk.emulator.add_fault(refuse).unwrap();
     let ran = desk.run(&["start", "Workday to Contoso"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 5
+    --- stdout
+    Workday to Contoso: failed (forbidden)
+      Graph refused the call (HTTP 403 Authorization_RequestDenied: Insufficient privileges to complete the operation.)
+      next: the caller needs Application.ReadWrite.OwnedBy (for apps it owns) or Synchronization.ReadWrite.All, with admin consent; a signed-in user also needs to own the app or hold Application Administrator or Cloud Application Administrator
+    ");
     assert_eq!(desk.json(&["start", &format!("{SP}/WD.1")]).await.ended(0).outcome(), "started");
 }
 

@@ -75,7 +75,12 @@ async fn an_answer_that_could_not_be_written_is_told_and_is_in_the_journal() {
     let mut call = desk.call(&["start", &job("job")]);
     call.command.stdout(File::options().write(true).open("/dev/full").unwrap());
     let ran = call.run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stderr
+    error: standard output could not be written: No space left on device (os error 28)
+      next: `startguard history` shows what was done
+    ");
     assert_eq!(desk.cost(), A_START);
     let kinds = desk.json(&["history"]).await.lines();
     assert_eq!(kinds.len(), 2);
@@ -148,9 +153,21 @@ async fn forty_columns_are_enough() {
         }
     }
     let seen = on_a_terminal(call(&["list", SP]), 40).await;
-    assert_snapshot!(seen.told(), @"");
+    assert_snapshot!(seen.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/BoxOutDelta.1
+      Quarantine
+      (EncounteredQuarantineException),
+      schedule Active, since [time],
+      [span] ago
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
+      Paused, schedule Disabled
+    ");
     let seen = on_a_terminal(call(&["start", &box_job]), 40).await;
-    assert_snapshot!(unwrapped(&seen), @"");
+    assert_snapshot!(unwrapped(&seen), @r"
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/BoxOutDelta.1: deferred (cooldown) cooling down: tester@[host] asked for a start [span] ago, and policy wants 10m between two retry: after [time], in [span] next: `startguard start 8a41d2c7-30b1- 4b62-9f5a-0c7d1e2f3a4b/BoxOutDelta.1` then
+    ");
 }
 
 /// A wrapped text in one line: where it is wrapped depends on what is scrubbed.

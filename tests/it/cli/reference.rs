@@ -65,10 +65,17 @@ async fn completions_and_man_pages_are_printed() {
         .map(|page| page.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    assert_snapshot!(pages.join(" "), @"");
+    assert_snapshot!(pages.join(" "), @r"
+    startguard-completions.1 startguard-demo.1 startguard-doctor.1 startguard-emulator.1 startguard-history.1 startguard-hold.1 startguard-list.1 startguard-man.1 startguard-release.1 startguard-reset.1 startguard-start.1 startguard-status.1 startguard.1
+    ");
     fs::write(host.home.path().join("file"), "").unwrap();
     let ran = host.run(&["man", "--dir", "file"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stderr
+    error: the man pages could not be written: File exists (os error 17)
+      next: name a folder that you may write to
+    ");
 }
 
 #[tokio::test]

@@ -47,7 +47,18 @@ async fn several_answers_in_text() {
     )
     .await;
     let ran = desk.run(&["start", &job("paused"), &job("missing"), &job("active")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/paused: started
+      was Paused
+      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/paused` shows how it goes
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/missing: failed (notFound)
+      Graph knows no such object (HTTP 404 ResourceNotFound: The synchronization job 'missing' was not found.)
+      next: check the ids with `startguard list SERVICE_PRINCIPAL`; a job made a moment ago may take a while to appear
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/active: alreadyRunning
+      the job reads Active; no start was made
+    ");
 }
 
 #[tokio::test]

@@ -14,7 +14,13 @@ use super::{A_START, Cost, Desk, NOTHING, ONE_READ, SP, job, outcome, shape, unt
 async fn a_paused_job_is_started_with_one_read_and_one_post() {
     let desk = Desk::paused().await;
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: started
+      was Paused
+      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` shows how it goes
+    ");
     assert_eq!(desk.cost(), A_START);
 }
 
@@ -23,7 +29,30 @@ async fn a_started_answer_has_exactly_these_fields() {
     let desk = Desk::with(JobConfig::new("job", "Quarantine")).await;
     let ran = desk.json(&["start", &job("job")]).await;
     let answer = ran.ended(0).only();
-    assert_snapshot!(shape(&answer), @"");
+    assert_snapshot!(shape(&answer), @r"
+    attemptId: string
+    coalesced: bool
+    elapsedMs: number
+    fencingToken: number
+    graph.reads: number
+    graph.requestIds: [string]
+    graph.starts: number
+    job.jobId: string
+    job.name: null
+    job.servicePrincipalId: string
+    message: string
+    observed.code: string
+    observed.quarantine.nextAttempt: string
+    observed.quarantine.reason: string
+    observed.quarantine.seriesBegan: string
+    observed.quarantine.seriesCount: number
+    observed.quarantine.since: string
+    observed.readAt: string
+    observed.schedule: string
+    outcome: string
+    reason: null
+    retryAfterSeconds: null
+    ");
     assert_eq!(answer["job"], json!({"servicePrincipalId": SP, "jobId": "job", "name": null}));
     assert_eq!(answer["outcome"], "started");
     assert_eq!(answer["observed"]["code"], "Quarantine");
@@ -40,7 +69,13 @@ async fn a_started_answer_has_exactly_these_fields() {
 async fn a_job_in_quarantine_is_started_and_told_with_its_reason() {
     let desk = Desk::with(JobConfig::new("job", "Quarantine")).await;
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: started
+      was Quarantine (EncounteredQuarantineException)
+      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` shows how it goes
+    ");
 }
 
 #[tokio::test]
@@ -87,7 +122,14 @@ async fn a_running_job_is_left_alone() {
     )
     .await;
     let ran = desk.run(&["start", &job("active"), &job("first")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/active: alreadyRunning
+      the job reads Active; no start was made
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/first: alreadyRunning
+      the job reads NotRun with its schedule Active (first cycle under way); no start was made
+    ");
     assert_eq!(desk.cost(), Cost { requests: 2, starts: 0 });
 }
 
@@ -103,7 +145,22 @@ async fn denials_say_who_must_do_what() {
     .await;
     let jobs = ["never", "new", "odd", "deletes"].map(job);
     let ran = desk.run(&["start", &jobs[0], &jobs[1], &jobs[2], &jobs[3]]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 3
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/never: denied (notRun)
+      the job has never run and its schedule is Disabled
+      next: turn provisioning on in the Entra admin centre; a guarded start is for jobs that ran before
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/new: denied (notConfigured)
+      the job is not configured
+      next: finish its provisioning setup (credentials and mappings) in the Entra admin centre
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/odd: denied (unknownState)
+      the job's status code "Hibernating" is not one startguard knows
+      next: look at the job in the Entra admin centre; a newer startguard may know the code
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/deletes: denied (needsConsent)
+      the job is Quarantine (TooManyDeletes), and policy leaves that start to a person
+      next: when the cause is understood, ask again with --accept TooManyDeletes
+    "#);
     assert_eq!(desk.cost(), Cost { requests: 4, starts: 0 });
 }
 
@@ -118,7 +175,31 @@ async fn consent_is_given_by_name_and_to_nothing_else() {
     let ran = desk.json(&["start", &both]).await;
     let answer = ran.ended(3).only();
     assert_eq!(answer["consent"], json!(["TooManyDeletes", "escrowsPruned"]));
-    assert_snapshot!(shape(&answer), @"");
+    assert_snapshot!(shape(&answer), @r"
+    attemptId: string
+    coalesced: bool
+    consent: [string]
+    elapsedMs: number
+    fencingToken: number
+    graph.reads: number
+    graph.requestIds: [string]
+    graph.starts: number
+    job.jobId: string
+    job.name: null
+    job.servicePrincipalId: string
+    message: string
+    observed.code: string
+    observed.quarantine.nextAttempt: string
+    observed.quarantine.reason: string
+    observed.quarantine.seriesBegan: string
+    observed.quarantine.seriesCount: number
+    observed.quarantine.since: string
+    observed.readAt: string
+    observed.schedule: string
+    outcome: string
+    reason: string
+    retryAfterSeconds: null
+    ");
 
     let one = ["start", &both, "--accept", "toomanydeletes"];
     let ran = desk.json(&one).await;
@@ -140,10 +221,33 @@ async fn inside_the_cooldown_nothing_is_asked() {
     paused();
     assert_eq!(desk.cost(), A_START);
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 4
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: deferred (cooldown)
+      cooling down: tester@[host] asked for a start [span] ago, and policy wants 10m between two
+      retry: after [time], in [span]
+      next: `startguard start 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` then
+    ");
     let ran = desk.json(&["start", &job("job")]).await;
     let answer = ran.ended(4).only();
-    assert_snapshot!(shape(&answer), @"");
+    assert_snapshot!(shape(&answer), @r"
+    attemptId: string
+    coalesced: bool
+    elapsedMs: number
+    fencingToken: null
+    graph.reads: number
+    graph.requestIds: []
+    graph.starts: number
+    job.jobId: string
+    job.name: null
+    job.servicePrincipalId: string
+    message: string
+    observed: null
+    outcome: string
+    reason: string
+    retryAfterSeconds: number
+    ");
     assert_eq!(outcome(&answer), "deferred/cooldown");
     let wait = answer["retryAfterSeconds"].as_u64().unwrap();
     assert!((590..=600).contains(&wait), "{wait}");
@@ -162,7 +266,16 @@ async fn a_used_up_budget_names_the_way_out() {
     desk.emulator.set_job(SP, JobConfig::new("job", "Paused"));
     assert_eq!(desk.cost(), A_START);
     let ran = call(&["start", &job("job")]).run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 4
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: deferred (budgetExhausted)
+      budget used up: 1 of 1 starts within 1day (by tester@[host])
+      retry: after [time], in [span]
+      next: `startguard reset 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job --reason TEXT` gives the budget back
+    --- stderr
+    warning: STARTGUARD_GUARD_COOLDOWN (1ms) is below 281 s, the shortest cool-down with which no start can reach a job that an earlier start set running (docs/guarantees.md)
+    ");
     let ran = call(&["start", &job("job"), "-o", "json"]).run().await;
     assert_eq!(ran.ended(4).outcome(), "deferred/budgetExhausted");
     assert_eq!(desk.cost(), NOTHING);
@@ -182,7 +295,14 @@ async fn a_tenants_budget_holds_over_its_jobs() {
     call(&["start", &job("one")]).run().await.ended(0);
     assert_eq!(desk.cost(), A_START);
     let ran = call(&["start", &job("two")]).run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 4
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/two: deferred (tenantBudgetExhausted)
+      the tenant's 1 starts for this minute are used up
+      retry: after [time], in [span]
+      next: `startguard start 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/two` then
+    ");
     let ran = call(&["start", &job("two"), "-o", "json"]).run().await;
     assert_eq!(ran.ended(4).outcome(), "deferred/tenantBudgetExhausted");
     assert!((1..=60).contains(&ran.only()["retryAfterSeconds"].as_u64().unwrap()));
@@ -194,7 +314,13 @@ async fn a_dry_run_decides_and_spends_nothing() {
     let desk = Desk::paused().await;
     let dry = ["start", "--dry-run", &job("job")];
     let ran = desk.run(&dry).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: wouldStart
+      the job reads Paused
+      next: `startguard start 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` starts it
+    ");
     assert_eq!(desk.cost(), ONE_READ);
     assert!(!desk.host.ledger().exists(), "a dry run makes no ledger");
     let answer = desk.json(&dry).await.ended(0).only();
@@ -223,7 +349,13 @@ async fn a_dry_run_of_a_denial_writes_nothing() {
 async fn wait_stays_until_the_job_has_left_its_state() {
     let desk = Desk::paused().await;
     let ran = desk.run(&["start", "--wait", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: started
+      was Paused, now Active
+      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` shows how it goes
+    ");
     let cost = desk.cost();
     assert_eq!(cost.starts, 1);
     assert!(cost.requests >= 3, "the wait reads: {cost:?}");
@@ -270,7 +402,14 @@ async fn another_holder_is_named_and_can_be_waited_for() {
     until("the first read", || desk.emulator.counts().in_flight > 0).await;
 
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 4
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: deferred (leaseHeld)
+      tester@[host] (pid [pid]) is at this job right now
+      retry: after [time], in [span]
+      next: `--lease-wait DURATION` waits for it
+    ");
     let ran = desk.json(&["start", &job("job")]).await;
     assert_eq!(ran.ended(4).outcome(), "deferred/leaseHeld");
     assert!((1..=60).contains(&ran.only()["retryAfterSeconds"].as_u64().unwrap()));

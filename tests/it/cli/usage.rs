@@ -121,7 +121,12 @@ async fn unknown_keys_name_the_nearest_known_one() {
         assert_eq!(ran.stderr.lines().count(), 2, "{text}: {ran:?}");
     }
     let desk = configured("[guard]\ncooldwon = \"5m\"\n").await;
-    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @"");
+    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @r#"
+    exit 2
+    --- stderr
+    error: [home]/.config/startguard/startguard.toml:2:1: unknown key "cooldwon" in [guard]; the nearest known key is `cooldown`
+      next: correct or remove it; docs/configuration.md lists every key
+    "#);
 }
 
 #[tokio::test]
@@ -157,9 +162,19 @@ async fn wrong_values_are_told_with_their_place() {
         assert_eq!(ran.stderr.lines().count(), 2, "{text}: {ran:?}");
     }
     let desk = configured("[guard]\nlease = \"10s\"\n").await;
-    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @"");
+    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @r"
+    exit 2
+    --- stderr
+    error: [home]/.config/startguard/startguard.toml:2:9: [guard] lease (10s) does not exceed `[graph] request_timeout` (10s) by 500ms, so that a start could outlast its lease
+      next: set `lease` to at least 10s 500ms, or lower `request_timeout`
+    ");
     let desk = configured("[guard]\ncooldown = \"10\"\n").await;
-    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @"");
+    assert_snapshot!(desk.run(&["start", &job("job")]).await.told(), @r#"
+    exit 2
+    --- stderr
+    error: [home]/.config/startguard/startguard.toml:2:12: [guard] cooldown = "10" has no unit
+      next: write a unit: 10s, 10m or 10h (ms, s, m, h, d)
+    "#);
 }
 
 #[tokio::test]
@@ -200,7 +215,12 @@ async fn wrong_flags_and_variables_of_the_configuration() {
         assert!(!ran.stderr.contains("hush-hush"), "{ran:?}");
     }
     let ran = flag("--graph-endpoint", "http://graph.microsoft.com").run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: --graph-endpoint = "http://graph.microsoft.com" would send the token over the network in the clear: plain http is for loopback addresses only
+      next: write https://, or use an address of this machine (127.0.0.1, [::1], localhost)
+    "#);
 }
 
 #[tokio::test]
@@ -250,13 +270,31 @@ async fn stores_that_cannot_be_used() {
     // A ledger of a newer version, and a database of somebody else's.
     desk.host.tamper("PRAGMA user_version = 99");
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
+      the store sqlite:[home]/state/ledger.db has schema 99, and this program knows schemas up to 1
+      next: use a startguard at least as new as the one that wrote it; starts stay off until then
+    ");
     desk.host.tamper("PRAGMA user_version = 1; PRAGMA application_id = 7");
     let ran = desk.run(&["start", &job("job")]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
+      the store sqlite:[home]/state/ledger.db is a database of another program, not a ledger
+      next: name another file; starts stay off until then
+    ");
     assert_eq!(desk.cost(), NOTHING);
     let folder = format!("sqlite:{}", home.display());
     let ran = desk.call(&["start", &job("job")]).env("STARTGUARD_STORE", &folder).run().await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
+      the store sqlite:[home] is a folder
+      next: name a file in it, such as `ledger.db`
+    ");
     assert_eq!(desk.cost(), NOTHING);
 }
