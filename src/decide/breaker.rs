@@ -14,7 +14,7 @@ const REST: Duration = Duration::from_secs(30);
 
 /// The longest wait that one Retry-After can impose. Graph asks for seconds to minutes; a broken
 /// proxy's "come back next year" must not stop a fleet for good.
-const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
+const LONGEST_THROTTLE: Duration = Duration::from_secs(24 * 3600);
 
 /// The tenant's record after a read found Graph away or unable to answer.
 #[must_use]
@@ -30,6 +30,19 @@ pub fn read_failed(mut record: TenantRecord, as_of: &Moment) -> TenantRecord {
 pub fn read_worked(record: &TenantRecord) -> Option<TenantRecord> {
     (record.breaker != Breaker::default())
         .then(|| TenantRecord { breaker: Breaker::default(), ..record.clone() })
+}
+
+/// The tenant's record while one caller probes a breaker whose rest is over; `None` when there is
+/// nothing to probe.
+///
+/// Whoever commits it first has the probe, and everyone else goes on resting. An answered read
+/// closes the breaker; a probe that never comes back blocks nobody for longer than another rest.
+#[must_use]
+pub fn probe(record: &TenantRecord, as_of: &Moment) -> Option<TenantRecord> {
+    (record.breaker.failures >= TRIP_AFTER).then(|| {
+        let rest = Some(Term { from: as_of.clone(), lasts: REST });
+        TenantRecord { breaker: Breaker { rest, ..record.breaker.clone() }, ..record.clone() }
+    })
 }
 
 /// The tenant's record after Graph said to wait; `None` when a longer wait is in force already.
@@ -85,6 +98,21 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_keeps_everyone_else_resting() {
+        let mut record = TenantRecord::default();
+        for n in 1..=4 {
+            record = read_failed(record, &at(n));
+            assert_eq!(probe(&record, &at(n)), None, "not tripped after {n}");
+        }
+        let tripped = read_failed(record, &at(5));
+        let probed = probe(&tripped, &at(40)).unwrap_or_default();
+        assert_eq!(probed.breaker.failures, 5);
+        let rest = probed.breaker.rest.as_ref();
+        assert_eq!(rest.and_then(|rest| rest.remaining(&at(40))), Some(REST));
+        assert_eq!(read_worked(&probed).map(|r| r.breaker), Some(Breaker::default()));
+    }
+
+    #[test]
     fn a_shorter_wait_never_shortens_a_longer_one() {
         let minute = Duration::from_secs(60);
         let long = throttled(&TenantRecord::default(), &at(0), 429, minute).unwrap_or_default();
@@ -94,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_wait_is_cut_to_an_hour() {
+    fn an_absurd_wait_is_cut_to_a_day() {
         let year = Duration::from_secs(365 * 24 * 3600);
         let record = throttled(&TenantRecord::default(), &at(0), 429, year).unwrap_or_default();
         assert_eq!(record.throttle.map(|t| t.term.lasts), Some(LONGEST_THROTTLE));

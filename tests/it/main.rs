@@ -1,8 +1,11 @@
 //! The one integration binary: a module per area.
 
+mod architecture;
 mod cli;
 mod config;
+mod docs;
 mod emulator;
+mod graph;
 mod guard;
 mod identity;
 mod processes;
