@@ -115,7 +115,9 @@ fn text(ui: Ui, found: &Found, report: &StatusReport, now: Timestamp) -> String 
         | OutcomeKind::Denied
         | OutcomeKind::Deferred
         | OutcomeKind::Failed
-        | OutcomeKind::InDoubt => format!("{}{reason}: {}", start.outcome, start.message),
+        | OutcomeKind::InDoubt => {
+            format!("{}{reason}: {}", start.outcome, render::without_outcome(&start.message))
+        }
     };
     line("start", &now_answers);
     if let Some(wait) = start.retry_after_seconds {
