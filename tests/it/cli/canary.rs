@@ -67,7 +67,8 @@ async fn fly(host: &Host, weather: &str, dress: impl Fn(Call) -> Call) {
         // Logs by flag, too.
         let mut loud = args.clone();
         loud.push("-vvv");
-        let ran = dress(host.call(&loud).patient_never().env("STARTGUARD_TOKEN", TOKEN)).run().await;
+        let ran =
+            dress(host.call(&loud).patient_never().env("STARTGUARD_TOKEN", TOKEN)).run().await;
         for marker in markers {
             let shown = ran.stdout.contains(marker) || ran.stderr.contains(marker);
             assert!(!shown, "{weather}: {loud:?} shows {marker}: {ran:#?}");
@@ -116,10 +117,15 @@ async fn a_token_shows_nowhere_in_bad_weather() {
         ("forbidden", echo(403, TOKEN)),
         ("bad request", echo(400, TOKEN)),
         ("unavailable", echo(503, TOKEN)),
-        ("redirected", Effect::Redirect { status: 302, location: format!("https://x.example/{TOKEN}") }),
+        (
+            "redirected",
+            Effect::Redirect { status: 302, location: format!("https://x.example/{TOKEN}") },
+        ),
         ("cut", Effect::Truncated),
     ] {
-        for operation in [OperationKind::GetJob, OperationKind::ListJobs, OperationKind::ListServicePrincipals] {
+        for operation in
+            [OperationKind::GetJob, OperationKind::ListJobs, OperationKind::ListServicePrincipals]
+        {
             let desk = Desk::paused().await;
             desk.emulator.add_fault(FaultRule::on(operation, effect.clone())).unwrap();
             fly(&desk.host, weather, |call| call).await;
@@ -194,8 +200,12 @@ async fn with_a_secret(secret: &str) -> (Emulator, Host, impl Fn(Call) -> Call) 
         token_lifetime: Duration::from_secs(3_600),
         ..Auth::default()
     };
-    let emulator =
-        Emulator::builder().job(SP, JobConfig::new("job", "Paused")).auth(auth).start().await.unwrap();
+    let emulator = Emulator::builder()
+        .job(SP, JobConfig::new("job", "Paused"))
+        .auth(auth)
+        .start()
+        .await
+        .unwrap();
     let (url, ca) = behind_tls(&emulator).await;
     let host = Host::new(&url);
     let file = host.home.path().join("ca.pem").display().to_string();

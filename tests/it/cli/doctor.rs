@@ -4,9 +4,7 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _};
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use startguard::emulator::{
-    Auth, Effect, Emulator, FaultRule, OperationKind, Timing, TokenRule,
-};
+use startguard::emulator::{Auth, Effect, Emulator, FaultRule, OperationKind, Timing, TokenRule};
 
 use super::{Desk, Host, NOTHING, Ran, SP, job, shape};
 
@@ -124,6 +122,7 @@ async fn a_token_that_graph_does_not_accept() {
     assert_eq!(graph["status"], "failed");
     assert!(graph["message"].as_str().unwrap().contains("does not accept the token"));
     assert!(graph["remedy"].as_str().unwrap().contains("for this cloud"), "{graph}");
+    assert_eq!(check(&ran, "permissions")["status"], "skipped");
 }
 
 #[tokio::test]
@@ -148,6 +147,22 @@ async fn a_graph_that_fails() {
 }
 
 #[tokio::test]
+async fn something_that_answers_and_is_not_graph() {
+    for status in [302, 404] {
+        let desk = Desk::paused().await;
+        let effect = match status {
+            302 => Effect::Redirect { status, location: "https://signin.example/".to_owned() },
+            _ => Effect::Html { status },
+        };
+        let rule = FaultRule::on(OperationKind::ListServicePrincipals, effect);
+        desk.emulator.add_fault(rule).unwrap();
+        let graph = check(desk.json(&["doctor"]).await.ended(1), "graph");
+        assert_eq!(graph["status"], "failed");
+        assert!(graph["remedy"].as_str().unwrap().contains("endpoint"), "{graph}");
+    }
+}
+
+#[tokio::test]
 async fn a_graph_that_said_to_wait_is_not_asked() {
     let desk = Desk::paused().await;
     let wait = FaultRule::on(OperationKind::GetJob, Effect::status_retry_after(429, 120));
@@ -165,8 +180,23 @@ async fn a_wait_that_the_probe_is_told_holds_for_everyone() {
     let wait =
         FaultRule::on(OperationKind::ListServicePrincipals, Effect::status_retry_after(429, 120));
     desk.emulator.add_fault(wait).unwrap();
-    desk.run(&["doctor"]).await.code.unwrap();
-    desk.cost();
+    let ran = desk.run(&["doctor"]).await;
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    configuration ok
+      no file; defaults, variables and flags; 0 jobs; Graph at [graph]
+    store ok
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+    credential ok
+      the token in STARTGUARD_TOKEN
+    graph warning
+      [graph] answers with HTTP 429 and says to wait for 2m
+      next: ask again then; every call that shares this store waits until then
+    clock ok
+      this clock and Graph's agree
+    ");
+    assert_eq!(desk.cost().requests, 1);
     let ran = desk.json(&["start", &job("job")]).await;
     assert_eq!(ran.ended(4).outcome(), "deferred/throttled");
     assert_eq!(desk.cost(), NOTHING);

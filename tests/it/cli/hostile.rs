@@ -183,7 +183,8 @@ async fn no_list_goes_on_at_another_origin() {
 #[tokio::test]
 async fn a_list_that_goes_in_circles_ends() {
     let desk = Desk::paused().await;
-    let url = format!("{}/v1.0/servicePrincipals/{SP}/synchronization/jobs", desk.emulator.base_url());
+    let url =
+        format!("{}/v1.0/servicePrincipals/{SP}/synchronization/jobs", desk.emulator.base_url());
     let circle = FaultRule::on(OperationKind::ListJobs, Effect::NextLink { url });
     desk.emulator.add_fault(circle).unwrap();
     assert_eq!(desk.json(&["start", SP]).await.ended(1).outcome(), "failed/badResponse");
@@ -264,6 +265,27 @@ async fn nothing_that_graph_says_reaches_a_terminal_or_a_log_raw() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_that_the_environment_says_is_shown_raw() {
+    let desk = Desk::paused().await;
+    for args in [
+        &["hold", &job("job"), "--reason", "x"][..],
+        &["start", &job("job")],
+        &["history"],
+        &["history", "-o", "json"],
+        &["release", &job("job")],
+    ] {
+        let ran = desk.call(args).env("USER", EVIL).run().await;
+        let said = format!("{}{}", ran.stdout, ran.stderr).replace('\n', "");
+        assert!(!said.contains(is_hidden), "{args:?}: {ran:?}");
+        assert_ne!(ran.code, Some(2), "{ran:?}");
+    }
+    desk.host.configure("[guard]\n\"cool\\u001b[2Jdown\" = \"5m\"\n");
+    let ran = desk.run(&["start", &job("job")]).await;
+    assert!(!ran.ended(2).stderr.replace('\n', "").contains(is_hidden), "{ran:?}");
+    assert_eq!(desk.cost(), NOTHING);
 }
 
 #[tokio::test]

@@ -130,10 +130,8 @@ async fn nothing_to_list_is_wrong_usage() {
 
 #[tokio::test]
 async fn a_service_principal_without_jobs_has_an_empty_list() {
-    let desk = Desk::of(
-        Emulator::builder().service_principal(ServicePrincipalConfig::new(SP)),
-    )
-    .await;
+    let desk =
+        Desk::of(Emulator::builder().service_principal(ServicePrincipalConfig::new(SP))).await;
     let ran = desk.json(&["list", SP]).await;
     assert_eq!(ran.ended(0).stdout, "");
 }

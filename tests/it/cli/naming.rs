@@ -226,11 +226,13 @@ async fn one_unknown_name_keeps_no_other_job_from_its_start() {
 
 #[tokio::test]
 async fn names_with_quotes_stay_inside_their_filter() {
-    let desk = Desk::of(Emulator::builder().service_principal(
-        ServicePrincipalConfig::new(SP)
-            .called(APP, "O'Neil's \"HR\" & Co/Ltd")
-            .with_job(JobConfig::new("job", "Paused")),
-    ))
+    let desk = Desk::of(
+        Emulator::builder().service_principal(
+            ServicePrincipalConfig::new(SP)
+                .called(APP, "O'Neil's \"HR\" & Co/Ltd")
+                .with_job(JobConfig::new("job", "Paused")),
+        ),
+    )
     .await;
     let ran = desk.json(&["start", "O'Neil's \"HR\" & Co/Ltd/job"]).await;
     assert_eq!(ran.ended(0).outcome(), "started");
@@ -256,7 +258,7 @@ async fn words_that_cannot_name_a_job_are_refused_before_any_request() {
         (" a/b", "white space"),
         ("a/b c", "does not end in a job id"),
         (long.as_str(), "600 characters"),
-        ("appid:", "application"),
+        ("appid:", "is not a GUID"),
         ("appid:123", "is not a GUID"),
         ("8a41d2c730b14b629f5a0c7d1e2f3a4b", "is not a GUID as Graph writes it"),
         ("{8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b}/x", "is not a GUID as Graph writes it"),
@@ -277,5 +279,10 @@ async fn words_that_cannot_name_a_job_are_refused_before_any_request() {
     assert_eq!(desk.cost(), NOTHING);
     assert!(!desk.host.ledger().exists());
     let ran = desk.run(&["start", "../../etc/passwd"]).await;
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: "../../etc/passwd" looks like a path, not like a job
+      next: name a job of the configuration file, SERVICE_PRINCIPAL/JOB_ID, or a service principal alone (its object id, appid:GUID, or its display name)
+    "#);
 }

@@ -95,7 +95,8 @@ async fn what_an_operator_did_in_json() {
     };
     release(true).await;
     release(false).await;
-    let reset = desk.json(&["reset", &job("job"), "--reason", "no start yet"]).await.ended(0).only();
+    let reset =
+        desk.json(&["reset", &job("job"), "--reason", "no start yet"]).await.ended(0).only();
     let expected = json!({"job": named, "action": "reset", "changed": true, "forgiven": 0});
     assert_eq!(reset, expected);
     assert_eq!(desk.cost(), NOTHING);

@@ -10,11 +10,13 @@ use super::Host;
 const UPDATE: &str = "STARTGUARD_UPDATE_DOCS";
 
 fn page() -> String {
-    let options =
-        clap_markdown::MarkdownOptions::new().title("The command line".to_owned()).show_footer(false);
+    let options = clap_markdown::MarkdownOptions::new()
+        .title("The command line".to_owned())
+        .show_footer(false);
     let text = clap_markdown::help_markdown_command_custom(&startguard::cli::parser(), &options);
     let note = "<!-- Generated from the parser. To write it anew: \
                 `STARTGUARD_UPDATE_DOCS=1 cargo test --all-features --test it reference` -->";
+    let text = with_equals_signs(text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let mut page = format!("{note}\n\n{}", lines.join("\n").trim());
     // Runs of empty lines mean nothing in Markdown.
@@ -22,6 +24,21 @@ fn page() -> String {
         page = page.replace("\n\n\n", "\n\n");
     }
     format!("{page}\n")
+}
+
+/// An option whose value is optional takes it after an equals sign alone, which the generator does
+/// not say.
+fn with_equals_signs(mut page: String) -> String {
+    for command in startguard::cli::parser().get_subcommands() {
+        for option in command.get_arguments().filter(|option| option.is_require_equals_set()) {
+            let long = option.get_long().unwrap();
+            let value = option.get_value_names().unwrap().first().unwrap();
+            let wrong = format!("`--{long} <{value}>`");
+            assert!(page.contains(&wrong), "{wrong}");
+            page = page.replace(&wrong, &format!("`--{long}[=<{value}>]`"));
+        }
+    }
+    page
 }
 
 #[test]
@@ -65,9 +82,7 @@ async fn completions_and_man_pages_are_printed() {
         .map(|page| page.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    assert_snapshot!(pages.join(" "), @r"
-    startguard-completions.1 startguard-demo.1 startguard-doctor.1 startguard-emulator.1 startguard-history.1 startguard-hold.1 startguard-list.1 startguard-man.1 startguard-release.1 startguard-reset.1 startguard-start.1 startguard-status.1 startguard.1
-    ");
+    assert_snapshot!(pages.join(" "), @"startguard-completions.1 startguard-demo.1 startguard-doctor.1 startguard-emulator.1 startguard-history.1 startguard-hold.1 startguard-list.1 startguard-man.1 startguard-release.1 startguard-reset.1 startguard-start.1 startguard-status.1 startguard.1");
     fs::write(host.home.path().join("file"), "").unwrap();
     let ran = host.run(&["man", "--dir", "file"]).await;
     assert_snapshot!(ran.told(), @r"

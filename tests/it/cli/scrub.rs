@@ -11,16 +11,14 @@ static FILTERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b\d\d:\d\d:\d\d UTC", "[time]"),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
         (r", in \d+[dhms]( \d+[dhms])?\b", ", in [span]"),
+        (r"\bask again in \d+[dhms]( \d+[dhms])?", "ask again in [span]"),
         (r"\b\d+[dhms]( \d+[dhms])? ago\b", "[span] ago"),
         (r"\btester@[^\s,:)]+", "tester@[host]"),
         (r"\bpid \d+", "pid [pid]"),
         (r"\bin \d+ ms\b", "in [n] ms"),
         (r"\b\d+ bytes\b", "[n] bytes"),
         (r"127\.0\.0\.1:\d+", "[elsewhere]"),
-        (
-            r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b",
-            "[attempt]",
-        ),
+        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[attempt]"),
     ]
     .into_iter()
     .map(|(pattern, stand_in)| (Regex::new(pattern).unwrap(), stand_in))

@@ -15,8 +15,8 @@ fn signal(running: &Running, signal: Signal) {
 }
 
 async fn slow_reads() -> Desk {
-    let slow = FaultRule::on(OperationKind::GetJob, Effect::None)
-        .delayed_before(Duration::from_secs(60));
+    let slow =
+        FaultRule::on(OperationKind::GetJob, Effect::None).delayed_before(Duration::from_secs(60));
     Desk::of(Emulator::builder().job(SP, JobConfig::new("job", "Paused")).fault(slow)).await
 }
 
@@ -75,8 +75,8 @@ async fn an_interrupted_wait_keeps_the_answer_of_its_start() {
 
 #[tokio::test]
 async fn a_second_signal_during_the_post_is_told_why_it_still_takes() {
-    let slow = FaultRule::on(OperationKind::Start, Effect::None)
-        .delayed_before(Duration::from_secs(2));
+    let slow =
+        FaultRule::on(OperationKind::Start, Effect::None).delayed_before(Duration::from_secs(2));
     let desk =
         Desk::of(Emulator::builder().job(SP, JobConfig::new("job", "Paused")).fault(slow)).await;
     let mut running = desk.call(&["start", &job("job"), "-o", "json"]).spawn();

@@ -289,9 +289,8 @@ async fn a_tenants_budget_holds_over_its_jobs() {
             .job(SP, JobConfig::new("two", "Paused")),
     )
     .await;
-    let call = |args: &[&str]| {
-        desk.call(args).env("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "1")
-    };
+    let call =
+        |args: &[&str]| desk.call(args).env("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "1");
     call(&["start", &job("one")]).run().await.ended(0);
     assert_eq!(desk.cost(), A_START);
     let ran = call(&["start", &job("two")]).run().await;

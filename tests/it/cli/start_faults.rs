@@ -164,8 +164,8 @@ async fn a_graph_that_is_not_there_is_told_with_the_cause() {
 
 #[tokio::test]
 async fn a_read_that_takes_too_long_is_a_timeout() {
-    let fault = FaultRule::on(OperationKind::GetJob, Effect::None)
-        .delayed_before(Duration::from_secs(20));
+    let fault =
+        FaultRule::on(OperationKind::GetJob, Effect::None).delayed_before(Duration::from_secs(20));
     let desk =
         Desk::of(Emulator::builder().job(SP, JobConfig::new("job", "Paused")).fault(fault)).await;
     let ran = desk
@@ -207,7 +207,7 @@ async fn told_to_wait_everyone_who_shares_the_store_waits() {
     exit 4
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/other
-      start: deferred (throttled): deferred: Graph said to wait (HTTP 429 with Retry-After)
+      start: deferred (throttled): Graph said to wait (HTTP 429 with Retry-After)
       retry: after [time], in [span]
     ");
     let ran = desk.run(&["list", SP]).await;
@@ -215,6 +215,7 @@ async fn told_to_wait_everyone_who_shares_the_store_waits() {
     exit 4
     --- stderr
     error: 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b: deferred: Graph said to wait (HTTP 429)
+      next: ask again in [span]
     ");
     let ran = desk.json(&["start", SP]).await;
     assert_eq!(ran.ended(4).outcome(), "deferred/throttled");
@@ -313,7 +314,7 @@ async fn a_gateway_that_gave_up_on_a_start_that_worked() {
     exit 0
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: started
-      was Paused (the answer was lost: HTTP 504 GatewayTimeout: The backend did not answer in time.; a later read shows it)
+      was Paused, now Active (the start's answer was lost: HTTP 504 GatewayTimeout: The backend did not answer in time.)
       next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` shows how it goes
     ");
     assert_eq!(desk.cost().starts, 1);
@@ -394,7 +395,28 @@ async fn a_store_that_is_away_lets_no_request_out() {
       the store sqlite:[home]/file/ledger.db could not be looked at: Not a directory (os error 20)
       next: a part of [home]/file/ledger.db is a file: name another path
     ");
-    let ran = call(&["start", &job("job"), "-o", "json"]).run().await;
-    assert_eq!(ran.ended(1).outcome(), "failed/storeUnavailable");
+    // No user may write there, root neither.
+    for store in [store.as_str(), "sqlite:/proc/startguard/ledger.db"] {
+        let call = desk.call(&["start", &job("job"), "-o", "json"]);
+        let ran = call.env("STARTGUARD_STORE", store).run().await;
+        assert_eq!(ran.ended(1).outcome(), "failed/storeUnavailable");
+    }
+    assert_eq!(desk.cost(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_clock_that_ran_backwards_past_the_journal_lets_no_request_out() {
+    let desk = Desk::paused().await;
+    desk.run(&["hold", &job("job"), "--for", "1ms", "--reason", "x"]).await.ended(0);
+    desk.host.tamper("UPDATE journal SET at = at + 7200000000000");
+    let ran = start(&desk).await;
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
+      the clock stands 2h before the newest journal entry: it ran backwards
+      next: set the clock right (`startguard doctor` compares it with Graph's); starts stay off until it has passed that entry
+    ");
+    assert_eq!(start_json(&desk).await.ended(1).outcome(), "failed/storeUnavailable");
     assert_eq!(desk.cost(), NOTHING);
 }

@@ -76,11 +76,11 @@ async fn every_job_that_was_asked_is_told_in_order() {
 
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/active
       state: Active, schedule Active
-      start: alreadyRunning: already running: the job reads Active; no start was made
+      start: alreadyRunning: the job reads Active; no start was made
 
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/never
       state: NotRun, schedule Disabled
-      start: denied (notRun): denied: the job has never run and its schedule is Disabled
+      start: denied (notRun): the job has never run and its schedule is Disabled
       next: turn provisioning on in the Entra admin centre; a guarded start is for jobs that ran before
     ");
     assert_eq!(desk.cost(), Cost { requests: 3, starts: 0 });
@@ -98,7 +98,7 @@ async fn a_deferral_is_foretold() {
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
       state: Paused, schedule Disabled
-      start: deferred (cooldown): deferred: cooling down: tester@[host] asked for a start [span] ago, and policy wants 10m between two
+      start: deferred (cooldown): cooling down: tester@[host] asked for a start [span] ago, and policy wants 10m between two
       retry: after [time], in [span]
     ");
     assert_eq!(desk.cost(), ONE_READ);
@@ -164,7 +164,7 @@ async fn a_hold_is_shown_with_its_reason() {
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
       state: Paused, schedule Disabled
-      start: deferred (onHold): deferred: on hold by tester@[host]: bulk load until Monday
+      start: deferred (onHold): on hold by tester@[host]: bulk load until Monday
       next: `startguard release 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job` lifts it
     ");
     assert_eq!(desk.cost(), ONE_READ);

@@ -39,16 +39,16 @@ async fn wrong_flags_are_told_with_what_was_meant() {
         (&["start"], "<JOB>"),
         (&["start", &job, "--force"], "--force"),
         (&["start", &job, "--dryrun"], "--dry-run"),
-        (&["start", &job, "--wait=soon"], "time span"),
-        (&["start", &job, "--wait=10"], "needs a unit"),
+        (&["start", &job, "--wait=soon"], "not a duration"),
+        (&["start", &job, "--wait=10"], "has no unit"),
         (&["start", &job, "--wait=99999y"], "ten years"),
         (&["start", &job, "--lease-wait", "-1s"], "-1"),
-        (&["start", &job, "--lease-wait", "soon"], "time span"),
+        (&["start", &job, "--lease-wait", "soon"], "not a duration"),
         (&["start", &job, "--reason", ""], "empty"),
         (&["start", &job, "--reason"], "--reason"),
         (&["hold", &job], "--reason"),
         (&["hold", &job, "--reason", "x", "--for", "0"], "holds nothing"),
-        (&["hold", &job, "--reason", "x", "--for", "10"], "needs a unit"),
+        (&["hold", &job, "--reason", "x", "--for", "10"], "has no unit"),
         (&["hold", &job, &job, "--reason", "x"], "unexpected"),
         (&["reset", &job], "--reason"),
         (&["release"], "<JOB>"),
@@ -60,6 +60,9 @@ async fn wrong_flags_are_told_with_what_was_meant() {
         (&["-v", "-q", "history"], "cannot be used with"),
         (&["completions", "basic"], "basic"),
         (&["emulator", "--listen", "nowhere"], "--listen"),
+        (&["emulator", "--listen", "0.0.0.0:0"], "loopback"),
+        (&["emulator", "--job", "nonsense"], "SERVICE_PRINCIPAL/JOB_ID=CODE"),
+        (&["emulator", "--fleet", "missing.toml"], "missing.toml"),
     ] {
         let ran = desk.run(args).await;
         refused(&desk, &ran);
@@ -153,8 +156,10 @@ async fn wrong_values_are_told_with_their_place() {
         ("[guard]\ncooldown = \"5m\"\ncooldown = \"6m\"\n", "startguard.toml:3"),
     ] {
         let desk = configured(text).await;
-        let ran =
-            desk.call(&["start", &job("job")]).without("STARTGUARD_AUTH").without("STARTGUARD_STORE");
+        let ran = desk
+            .call(&["start", &job("job")])
+            .without("STARTGUARD_AUTH")
+            .without("STARTGUARD_STORE");
         let ran = ran.run().await;
         refused(&desk, &ran);
         assert!(ran.stderr.contains(complaint), "{text}: {ran:?}");
@@ -225,7 +230,9 @@ async fn wrong_flags_and_variables_of_the_configuration() {
 
 #[tokio::test]
 async fn a_flag_beats_a_variable_beats_the_file() {
-    let desk = configured("[guard]\ncooldown = \"1h\"\n[graph]\nendpoint = \"https://nowhere.example\"\n").await;
+    let desk =
+        configured("[guard]\ncooldown = \"1h\"\n[graph]\nendpoint = \"https://nowhere.example\"\n")
+            .await;
     // The variable names the emulator, and the file does not.
     desk.json(&["start", &job("job")]).await.ended(0);
     let wait = async |call: Call| {
