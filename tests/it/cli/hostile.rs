@@ -156,6 +156,21 @@ async fn no_redirect_of_a_start_is_followed() {
 }
 
 #[tokio::test]
+async fn a_sign_in_page_in_answer_to_a_start_is_no_yes() {
+    let page = Effect::Status {
+        status: 200,
+        retry_after: RetryAfter::Absent,
+        code: None,
+        message: None,
+        body: Some("<!DOCTYPE html><title>Sign in</title>".to_owned()),
+        applied: false,
+    };
+    let desk = paused_with(FaultRule::on(OperationKind::Start, page)).await;
+    assert_eq!(start_json(&desk).await.ended(6).outcome(), "inDoubt");
+    assert_eq!(desk.cost().starts, 1);
+}
+
+#[tokio::test]
 async fn no_list_goes_on_at_another_origin() {
     let elsewhere = Emulator::builder().job(SP, JobConfig::new("more", "Paused"));
     let elsewhere = elsewhere.start().await.unwrap();

@@ -82,14 +82,14 @@ async fn a_second_signal_during_the_post_is_told_why_it_still_takes() {
     let mut running = desk.call(&["start", &job("job"), "-o", "json"]).spawn();
     until("the start", || desk.emulator.job(SP, "job").starts > 0).await;
     signal(&running, Signal::INT);
-    // The second is sent until it is heard: two signals of one kind that meet are one.
+    // The second is sent until it is heard: two that meet are one.
     let heard = running.child.stderr.take().unwrap();
     let heard = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         BufReader::new(heard).read_line(&mut line).map(|_| line)
     });
     while !heard.is_finished() {
-        signal(&running, Signal::TERM);
+        signal(&running, Signal::INT);
         tokio::task::yield_now().await;
     }
     let warned = heard.await.unwrap().unwrap();

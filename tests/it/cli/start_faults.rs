@@ -414,7 +414,7 @@ async fn a_clock_that_ran_backwards_past_the_journal_lets_no_request_out() {
     exit 1
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
-      the clock stands 2h before the newest journal entry: it ran backwards
+      the clock stands [span] before the newest journal entry: it ran backwards
       next: set the clock right (`startguard doctor` compares it with Graph's); starts stay off until it has passed that entry
     ");
     assert_eq!(start_json(&desk).await.ended(1).outcome(), "failed/storeUnavailable");
