@@ -304,6 +304,33 @@ async fn nothing_that_the_environment_says_is_shown_raw() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_ledger_says_is_shown_raw() {
+    let desk = Desk::paused().await;
+    desk.run(&["hold", &job("job"), "--reason", "bulk load"]).await.ended(0);
+    // As JSON spells it, so that the entry can be read and the chain alone does not hold.
+    for table in ["journal SET body = replace(body", "jobs SET record = replace(record"] {
+        desk.host
+            .tamper(&format!(r"UPDATE {table}, 'bulk', 'bu\u001b[2J\u202e\u000aINFO forged lk')"));
+    }
+    for args in [
+        &["history"][..],
+        &["start", &job("job")],
+        &["start", &job("job"), "-vvv"],
+        &["status", &job("job")],
+    ] {
+        for output in ["text", "json"] {
+            let ran = desk.call(args).env("STARTGUARD_OUTPUT", output).run().await;
+            assert!(ran.stdout.contains("INFO forged lk"), "{args:?}: {ran:?}");
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!said.replace('\n', "").contains(is_hidden), "{args:?}: {ran:?}");
+            assert!(!said.lines().any(|line| line.starts_with("INFO forged")), "{ran:?}");
+        }
+    }
+    desk.run(&["history", "--verify"]).await.ended(1);
+    assert_eq!(desk.cost().starts, 0);
+}
+
+#[tokio::test]
 async fn what_a_hostile_service_says_is_told_readably() {
     let desk = evil().await;
     let jobs = ["code", "reason", "refused"].map(job);
