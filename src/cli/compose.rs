@@ -110,9 +110,11 @@ impl Program {
         command: impl Future<Output = Result<Exit, Failure>>,
     ) -> Result<Exit, Failure> {
         tokio::select! {
-            exit = command => exit,
-            // The signal decides the exit code.
+            // First, so that nothing that was broken off is told as an answer. The signal decides
+            // the exit code.
+            biased;
             () = self.stop.cancelled() => Ok(Exit::OK),
+            exit = command => exit,
         }
     }
 
