@@ -74,6 +74,13 @@ fn versioned<T: DeserializeOwned + Default>(
     Ok(Versioned { record: text::read(what, &record)?, version: Version(count(version)?) })
 }
 
+/// Takes the write lock and gives it back.
+pub(super) fn try_to_write(ledger: &mut Ledger) -> Result<(), Fault> {
+    let transaction =
+        ledger.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    Ok(transaction.rollback()?)
+}
+
 /// Writes a change whole, or not at all; false if an expected version does not hold any more.
 /// `now` is asked once the write lock is held, so that entries are in the order of their times.
 pub(super) fn commit(

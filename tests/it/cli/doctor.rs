@@ -228,7 +228,7 @@ async fn a_damaged_store() {
     configuration ok
       no file; defaults, variables and flags; 0 jobs; Graph at [graph]
     store FAILED
-      the store sqlite:[home]/state/ledger.db is not a ledger, or its first page is damaged: file is not a database: Error code 26: file is not a database
+      the store sqlite:[home]/state/ledger.db is not a ledger, or its first page is damaged: file is not a database
       next: restore it from a backup, or move it away to begin a new one (which forgets every start made so far); starts stay off until then
     credential ok
       the token in STARTGUARD_TOKEN
