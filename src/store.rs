@@ -5,8 +5,10 @@ mod audit;
 mod chain;
 mod fault;
 mod memory;
+mod postgres;
 mod sqlite;
 mod text;
 
 pub use memory::MemoryStore;
+pub use postgres::{Password, PostgresStore};
 pub use sqlite::SqliteStore;
