@@ -71,6 +71,10 @@ const SCAN_DEADLINE: Duration = Duration::from_secs(600);
 /// within seconds, and who waits for the answer has five.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 
+/// How often one call may find tables missing that are there when it looks: others may be making
+/// them at this moment, but not again and again.
+const LOOKS: u32 = 2;
+
 /// A ledger in a PostgreSQL database.
 ///
 /// Making one touches nothing. The first call connects; the first commit makes the tables, if the
@@ -217,7 +221,8 @@ impl PostgresStore {
         T: Send,
         F: Future<Output = Result<Loaded<T>, Trouble>> + Send,
     {
-        for _ in 0..2 {
+        for _ in 0..LOOKS {
+            let seen = self.seen.load(Ordering::Relaxed);
             match self.read(patience, &work).await {
                 Ok(Loaded::Found(found)) => {
                     self.seen.store(true, Ordering::Relaxed);
@@ -225,27 +230,34 @@ impl PostgresStore {
                 }
                 Ok(Loaded::Older) => self.make(patience).await?,
                 Err(Trouble::Unmade(fault)) => {
-                    if self.is_empty(patience, fault).await? {
+                    if self.is_empty(patience, seen, fault).await? {
                         return Ok(None);
                     }
                 }
                 Err(trouble) => return Err(trouble.fault()),
             }
         }
-        Err(Fault::new("has tables that come and go", "see who makes and drops them"))
+        Err(come_and_go())
     }
 
-    /// Whether there are no tables at all. False where they are there after all.
-    async fn is_empty(&self, patience: &Patience<'_>, found: Fault) -> Result<bool, Fault> {
-        if self.seen.load(Ordering::Relaxed) {
-            return Err(found);
-        }
+    /// Whether there are no tables at all, as a statement just `found`. False where they are there
+    /// after all, since somebody made them meanwhile. An error where they were there before.
+    async fn is_empty(
+        &self,
+        patience: &Patience<'_>,
+        seen: bool,
+        found: Fault,
+    ) -> Result<bool, Fault> {
         let name = &self.pool.address.schema;
         let presence = self
             .read(patience, |session| async move { schema::look(&session, name).await })
             .await
             .map_err(Trouble::fault)?;
-        Ok(presence != Presence::There)
+        match presence {
+            Presence::There => Ok(false),
+            Presence::Missing { .. } if seen => Err(found),
+            Presence::Missing { .. } => Ok(true),
+        }
     }
 
     /// The server's clock, where there are no tables.
@@ -277,63 +289,55 @@ impl PostgresStore {
 
     /// Tries at a change until it is known what became of it.
     async fn write(&self, change: &Change, patience: &Patience<'_>) -> Result<Written, Fault> {
-        let job = change.job.as_ref().map(|write| (write.key.store_key(), &write.entries));
-        let mut marks = match &job {
-            Some((key, entries)) => self.doubts.recall(key, entries),
-            None => Vec::new(),
-        };
-        let recalled = marks.len();
-        let writer = Writer {
-            sql: &self.sql,
-            patience,
-            doubts: &self.doubts,
-            now: self.server_time()?,
-        };
-        let mut made = false;
+        let entries = change.job.as_ref().map_or(&[][..], |write| &write.entries);
+        let mut tries = self.doubts.begin(entries);
+        let writer = Writer { sql: &self.sql, patience, now: self.server_time()? };
+        let mut looks = 0;
         loop {
-            let in_doubt = marks.len() > recalled;
+            let seen = self.seen.load(Ordering::Relaxed);
             let lent = match self.pool.lend(patience).await {
                 Ok(lent) => lent,
-                Err(_) if in_doubt && patience.left() > LOOK_AFTER => {
+                Err(_) if tries.in_doubt() && patience.left() > LOOK_AFTER => {
                     patience.pause(LOOK_AFTER).await;
                     continue;
                 }
                 Err(fault) => return Err(fault),
             };
-            match writer.write(&lent.session(), change, &mut marks).await {
+            match writer.write(&lent.session(), change, &mut tries.marks).await {
                 Ok(written) => {
                     lent.keep();
-                    if let Some((key, _)) = &job {
-                        self.doubts.forget(key);
-                    }
+                    tries.settle();
                     return Ok(written);
                 }
                 Err(Trouble::Unmade(fault)) => {
                     drop(lent);
-                    if made || !self.is_empty(patience, fault).await? {
-                        return Err(Fault::damaged("does not hold the tables of a ledger"));
+                    looks += 1;
+                    if looks > LOOKS {
+                        return Err(come_and_go());
                     }
-                    self.make(patience).await?;
-                    made = true;
+                    if self.is_empty(patience, seen, fault).await? {
+                        self.make(patience).await?;
+                    }
                 }
                 Err(Trouble::Undone(_)) if patience.left() > LOOK_AFTER => {
                     drop(lent);
                     patience.pause(LOOK_AFTER).await;
                 }
-                // Nothing was sent that could have been done, and a new connection may be well.
-                Err(Trouble::Lost(_)) if lent.reused && marks.len() == recalled => {}
-                Err(Trouble::Lost(fault)) if marks.len() > recalled => {
+                Err(Trouble::Lost(fault)) if tries.in_doubt() && patience.left() > LOOK_AFTER => {
                     drop(lent);
                     tracing::debug!(?fault, "the answer to a commit was lost; looking it up");
-                    if patience.left() <= LOOK_AFTER {
-                        return Err(fault);
-                    }
                     patience.pause(LOOK_AFTER).await;
                 }
+                // Nothing was sent that could have been done, and a new connection may be well.
+                Err(Trouble::Lost(_)) if lent.reused && !tries.in_doubt() => {}
                 Err(trouble) => return Err(trouble.fault()),
             }
         }
     }
+}
+
+fn come_and_go() -> Fault {
+    Fault::new("has tables that come and go", "see who makes and drops them")
 }
 
 #[async_trait]

@@ -2,7 +2,10 @@
 
 mod emulator;
 mod guard;
+mod pg;
 mod store_contract;
+mod store_postgres;
+mod store_postgres_faults;
 mod store_sqlite_files;
 mod store_sqlite_many;
 mod store_sqlite_tamper;

@@ -8,7 +8,7 @@
 use tokio_postgres::types::Type;
 
 use super::{
-    doubt::{Doubts, Mark},
+    doubt::Mark,
     fault::Trouble,
     load::{count, number},
     patience::Patience,
@@ -40,7 +40,6 @@ pub(super) enum Written {
 pub(super) struct Writer<'a> {
     pub(super) sql: &'a Sql,
     pub(super) patience: &'a Patience<'a>,
-    pub(super) doubts: &'a Doubts,
     /// Stands for the server's clock in tests.
     pub(super) now: Option<i64>,
 }
@@ -171,7 +170,6 @@ impl Writer<'_> {
             Some(last) => Mark::Entry { place: last.index, hash: last.hash.clone() },
             None => Mark::Record { version: next(job.expected), record: record.clone() },
         };
-        self.doubts.note(&key, &job.entries, mark.clone());
         marks.push(mark);
         let tenant = tenant
             .map(|write| {
@@ -193,10 +191,8 @@ impl Writer<'_> {
                     return Err(Fault::damaged("did not write a row that it held a lock on").into());
                 }
                 Err(trouble) => {
-                    if !matches!(trouble, Trouble::Lost(_))
-                        && let Some(mark) = marks.pop()
-                    {
-                        self.doubts.take_back(&key, &mark);
+                    if !matches!(trouble, Trouble::Lost(_)) {
+                        marks.pop();
                     }
                     return Err(trouble);
                 }

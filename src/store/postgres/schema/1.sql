@@ -1,6 +1,6 @@
 -- The version of these tables. One row.
 CREATE TABLE {schema}.ledger (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version integer NOT NULL
 );
 INSERT INTO {schema}.ledger (version) VALUES (0);
