@@ -2,6 +2,9 @@
 //! test may stop, crash and promote.
 #![expect(clippy::disallowed_methods, reason = "tests find their server in the environment")]
 
+mod bouncer;
+mod proxy;
+
 use std::{
     fs,
     io::Write as _,
@@ -19,6 +22,9 @@ use startguard::{
 };
 use tokio_postgres::NoTls;
 
+pub(crate) use bouncer::Bouncer;
+pub(crate) use proxy::{Cut, Proxy};
+
 /// Longest wait for a server to come up or go down on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,7 +40,8 @@ pub(crate) fn shared() -> Option<String> {
 /// Says that a test was skipped.
 pub(crate) fn skipped(why: &str) {
     let mut stderr = std::io::stderr();
-    drop(writeln!(stderr, "SKIPPED {}: {why}", std::thread::current().name().unwrap_or("a test")));
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(stderr, "SKIPPED {test}: {why}").ok();
 }
 
 /// The URL with a schema that nobody used before.
@@ -97,7 +104,7 @@ pub(crate) async fn value(url: &str, query: &str) -> String {
 }
 
 /// A command that runs as the user that may run a server.
-fn as_owner(program: &Path) -> Command {
+pub(crate) fn as_owner(program: &Path) -> Command {
     match std::env::var("STARTGUARD_TEST_POSTGRES_USER") {
         Err(_) => {
             let mut command = Command::new("setpriv");
@@ -120,6 +127,14 @@ fn group_of(user: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Gives a file or folder to the user that may run a server.
+pub(crate) fn give(path: &Path) {
+    if let Ok(user) = std::env::var("STARTGUARD_TEST_POSTGRES_USER") {
+        let given = Command::new("chown").arg(user).arg(path).status().expect("chown runs");
+        assert!(given.success(), "chown {}", path.display());
+    }
+}
+
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a port").port()
@@ -131,6 +146,7 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     pub(crate) port: u16,
     settings: Vec<String>,
+    environment: Vec<String>,
     process: Option<Child>,
 }
 
@@ -139,12 +155,37 @@ impl Server {
     /// programs for it.
     pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         let server = Self::empty(settings)?;
-        server.run(
-            "initdb",
-            &["--pgdata", &server.path("data"), "-U", "postgres", "--auth=trust", "--no-sync",
-              "--encoding=UTF8", "--no-locale"],
-        );
+        server.initialize();
         Some(server.launched())
+    }
+
+    /// A new server whose clock is off by so much (`+1h`); `None`, loudly, where its clock cannot be
+    /// set apart from the machine's.
+    pub(crate) fn start_in_time(offset: &str) -> Option<Self> {
+        let library = Path::new("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1");
+        if !library.exists() {
+            skipped("no libfaketime: install Debian's `faketime`");
+            return None;
+        }
+        let mut server = Self::empty(&[])?;
+        server.initialize();
+        // What waits is left alone, or waits would never end.
+        server.environment = vec![
+            format!("LD_PRELOAD={}", library.display()),
+            format!("FAKETIME={offset}"),
+            "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        ];
+        Some(server.launched())
+    }
+
+    fn initialize(&self) {
+        // A copy of an empty server: making one anew takes seconds on a busy machine.
+        let template = std::env::var("STARTGUARD_TEST_POSTGRES_DATA").expect("set beside the BIN");
+        let copied = as_owner(Path::new("cp"))
+            .args(["-a", &template, &self.path("data")])
+            .status()
+            .expect("cp runs");
+        assert!(copied.success(), "cp {template}");
     }
 
     fn empty(settings: &[&str]) -> Option<Self> {
@@ -159,6 +200,7 @@ impl Server {
             folder,
             port: free_port(),
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            environment: Vec::new(),
             process: None,
         })
     }
@@ -205,7 +247,9 @@ impl Server {
             .append(true)
             .open(self.folder.path().join("log"))
             .expect("a log");
-        let mut command = as_owner(&self.programs.join("postgres"));
+        // `env`, so that the environment is that of the server alone.
+        let mut command = as_owner(Path::new("env"));
+        command.args(&self.environment).arg(self.programs.join("postgres"));
         command.args(["-D", &self.path("data"), "-p", &self.port.to_string()]);
         command.args(["-c", "listen_addresses=127.0.0.1", "-c"]);
         command.arg(format!("unix_socket_directories={}", self.folder.path().display()));
@@ -285,9 +329,10 @@ impl Drop for Server {
         if let Some(mut process) = self.process.take() {
             // SIGCONT too: a test may have stopped it.
             let pid = rustix::process::Pid::from_child(&process);
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::QUIT));
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::CONT));
-            drop(process.wait());
+            for signal in [rustix::process::Signal::QUIT, rustix::process::Signal::CONT] {
+                rustix::process::kill_process(pid, signal).ok();
+            }
+            process.wait().ok();
         }
     }
 }
