@@ -65,6 +65,12 @@ pub(crate) fn store_with(url: &str, password: Password, deadline: Duration) -> P
     PostgresStore::new(url, password, trust, Arc::new(SystemClock), deadline).expect("a good URL")
 }
 
+/// The port in a URL.
+pub(crate) fn port_of(url: &str) -> u16 {
+    let port = url.split(':').nth(2).and_then(|rest| rest.split('/').next());
+    port.and_then(|port| port.parse().ok()).expect("a port")
+}
+
 /// The schema of a URL, and the URL as other clients take it.
 pub(crate) fn parts(url: &str) -> (String, String) {
     let (base, options) = url.split_once('?').unwrap_or((url, ""));

@@ -88,6 +88,32 @@ impl Place for Postgres {
     }
 }
 
+/// The same server, behind a pooler that gives each transaction one of two sessions.
+struct Pooled {
+    place: Postgres,
+    _bouncer: pg::Bouncer,
+}
+
+impl Place for Pooled {
+    const BOOT_TIME: bool = false;
+    fn available() -> bool {
+        Postgres::available() && pg::Bouncer::available()
+    }
+    fn new() -> Self {
+        let mut place = Postgres::new();
+        let port = pg::port_of(&place.url);
+        let bouncer = pg::Bouncer::before(port, 2);
+        place.url = place.url.replace(&format!(":{port}/"), &format!(":{}/", bouncer.port));
+        Self { place, _bouncer: bouncer }
+    }
+    fn clock(&self) -> &ManualClock {
+        self.place.clock()
+    }
+    fn open(&self) -> Arc<dyn Store> {
+        self.place.open()
+    }
+}
+
 fn receipt(commit: Commit) -> Option<Receipt> {
     match commit {
         Commit::Done(receipt) => Some(receipt),
@@ -438,3 +464,4 @@ macro_rules! contract {
 contract!(memory, super::InMemory);
 contract!(sqlite, super::Sqlite);
 contract!(postgres, super::Postgres);
+contract!(postgres_pooled, super::Pooled);

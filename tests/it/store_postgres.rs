@@ -34,7 +34,7 @@ async fn a_failure_to_get_in_says_what_to_do() {
     let nobody = told(url.replace(&server.port.to_string(), &pg::free_port().to_string())).await;
     assert!(nobody.contains("nobody listens there"), "{nobody}");
     assert!(nobody.contains("check host and port"), "{nobody}");
-    let database = told(url.replace("/postgres", "/nothing")).await;
+    let database = told(url.replace("/postgres", "/nothing").replace("//nothing@", "//postgres@")).await;
     assert!(database.contains("has no such database"), "{database}");
     let role = told(url.replace("postgres@", "nobody@")).await;
     assert!(role.contains("refused the login"), "{role}");
@@ -157,8 +157,11 @@ async fn damaged_tables_are_refused_and_not_begun_anew() -> Outcome {
         sql(&url, damage).await?;
         let told = failure(&open).await;
         assert!(told.contains("restore"), "{damage}: {told}");
-        let written = open.commit(both(&job("a"), 1, 1, &[2])).await;
-        assert!(!matches!(written, Ok(Commit::Done(_))) || damage.contains("record = '{'"));
+        // (A record that cannot be read is written over only by who claims to have read it.)
+        if !damage.contains("SET record") {
+            let written = open.commit(both(&job("a"), 1, 1, &[2])).await;
+            assert!(!matches!(written, Ok(Commit::Done(_))), "{damage}");
+        }
         if !damage.contains("DROP SCHEMA") {
             // A process that begins now sees the same. (It cannot know of a schema that is gone.)
             assert!(failure(&store(&url)).await.contains("restore"), "{damage}");
@@ -347,7 +350,6 @@ async fn settings_of_the_server_and_the_role_change_nothing_that_was_promised() 
         &admin,
         "CREATE ROLE odd LOGIN SUPERUSER; ALTER ROLE odd SET synchronous_commit = off; \
          ALTER ROLE odd SET default_transaction_isolation = 'serializable'; \
-         ALTER ROLE odd SET default_transaction_read_only = on; \
          ALTER ROLE odd SET statement_timeout = '1ms'; ALTER ROLE odd SET lock_timeout = '1ms'; \
          ALTER ROLE odd SET standard_conforming_strings = off; \
          ALTER ROLE odd SET search_path = 'information_schema'; \
@@ -488,9 +490,9 @@ async fn a_server_without_a_connection_to_spare_is_asked_again() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_that_was_closed_is_found_again() -> Outcome {
     let Some(url) = shared() else { return Ok(()) };
-    let port = url.split(':').nth(2).and_then(|rest| rest.split('/').next()).ok_or("a port")?;
-    let proxy = Proxy::before(port.parse()?).await;
-    let url = in_new_schema(&url.replace(port, &proxy.port.to_string()));
+    let port = pg::port_of(&url);
+    let proxy = Proxy::before(port).await;
+    let url = in_new_schema(&url.replace(&port.to_string(), &proxy.port.to_string()));
     let store = store_within(&url, DEADLINE);
     for number in 0..5_u64 {
         put(&store, job_change(&job("a"), number, &[number.into()])).await?;

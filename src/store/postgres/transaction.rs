@@ -12,12 +12,16 @@ use crate::store::fault::Fault;
 /// - Read committed: what decides is one row's version, under that row's lock.
 /// - `synchronous_commit` is raised to `on` where it is less, so that an answer means "on stable
 ///   storage", on the synchronous standbys too, if there are any; `remote_apply` stays.
+/// - It is not made to write where the server, the database or the role says read-only: whoever says
+///   so (a managed service whose disk is nearly full, for example) has a reason.
 /// - The timeouts end the transaction soon after its caller has given up, whatever became of it.
 pub(super) fn begin_sql(patience: &Patience<'_>) -> String {
     let left = patience.of_server();
+    // Sooner than the statement's, so that a lock is called a lock.
+    let lock = left.saturating_mul(9).checked_div(10).unwrap_or_default().max(1);
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-         SET LOCAL lock_timeout = {left}; SET LOCAL statement_timeout = {left};
+        "BEGIN ISOLATION LEVEL READ COMMITTED;
+         SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {left};
          SET LOCAL idle_in_transaction_session_timeout = {left};
          SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
          WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
