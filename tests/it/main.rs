@@ -1,8 +1,12 @@
 //! The one integration binary: a module per area.
 
+mod architecture;
+mod config;
 mod emulator;
 mod guard;
+mod identity;
 mod pg;
+mod processes;
 mod store_contract;
 mod store_postgres;
 mod store_postgres_faults;
