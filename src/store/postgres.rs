@@ -130,7 +130,7 @@ impl PostgresStore {
     {
         let address = Address::parse(url).map_err(|fault| fault.at("at postgres://"))?;
         let sql = Sql::new(&address.schema);
-        let pool = Pool::new(address, password, Box::new(trust), Arc::clone(&clock));
+        let pool = Pool::new(address, password, Box::new(trust), Arc::clone(&clock), deadline);
         Ok(Self {
             pool,
             sql,

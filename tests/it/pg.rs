@@ -1,6 +1,7 @@
 //! Real PostgreSQL servers for tests: the one that `tests/postgres` started, and private ones that a
 //! test may stop, crash and promote.
 #![expect(clippy::disallowed_methods, reason = "tests find their server in the environment")]
+#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 mod bouncer;
 mod proxy;
@@ -20,7 +21,7 @@ use startguard::{
     clock::SystemClock,
     store::{Password, PostgresStore},
 };
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 pub(crate) use bouncer::Bouncer;
 pub(crate) use proxy::{Cut, Proxy};
@@ -94,11 +95,13 @@ pub(crate) async fn sql(url: &str, statements: &str) -> Result<Vec<Vec<String>>,
     Ok(rows
         .into_iter()
         .filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => {
+            SimpleQueryMessage::Row(row) => {
                 let text = |at| row.get(at).unwrap_or("NULL").to_owned();
                 Some((0..row.len()).map(text).collect())
             }
-            _ => None,
+            SimpleQueryMessage::CommandComplete(_) | SimpleQueryMessage::RowDescription(_) | _ => {
+                None
+            }
         })
         .collect())
 }
@@ -143,7 +146,10 @@ pub(crate) fn give(path: &Path) {
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a port").port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|socket| socket.local_addr())
+        .expect("a port")
+        .port()
 }
 
 /// A private server.
@@ -219,12 +225,23 @@ impl Server {
     /// A standby of this server, running, with a name for `synchronous_standby_names`.
     pub(crate) fn standby(&self, name: &str) -> Option<Self> {
         let mut standby = Self::empty(&[])?;
-        let source = format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
+        let source =
+            format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.port);
         standby.settings.push(format!("cluster_name={name}"));
         standby.run(
             "pg_basebackup",
-            &["-D", &standby.path("data"), "-R", "-X", "stream", "--no-sync", "-c", "fast", "-d",
-              &source],
+            &[
+                "-D",
+                &standby.path("data"),
+                "-R",
+                "-X",
+                "stream",
+                "--no-sync",
+                "-c",
+                "fast",
+                "-d",
+                &source,
+            ],
         );
         Some(standby.launched())
     }
@@ -322,7 +339,7 @@ impl Server {
         url.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
 
-    /// Puts lines before all others of pg_hba.conf; the server must be told to reload.
+    /// Puts lines before all others of `pg_hba.conf`; the server must be told to reload.
     pub(crate) fn allow_first(&self, lines: &str) {
         let path = self.folder.path().join("data/pg_hba.conf");
         let old = fs::read_to_string(&path).expect("a file");

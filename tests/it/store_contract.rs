@@ -13,10 +13,13 @@ use startguard::{
     testing::ManualClock,
 };
 
-use crate::{pg, store_support::{
-    Outcome, attempt, both, clock, fill, job, job_change, put, record, start_of_time, tenant,
-    tenant_record,
-}};
+use crate::{
+    pg,
+    store_support::{
+        Outcome, attempt, both, clock, fill, job, job_change, put, record, start_of_time, tenant,
+        tenant_record,
+    },
+};
 
 /// An empty place for one test, and a way to open any number of stores on it.
 trait Place: Sized {

@@ -1,5 +1,6 @@
 //! The real guard over a real PostgreSQL that goes away at the worst moments. The judge is the
 //! scripted Graph's count of POSTs, and the journal.
+#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 use std::{
     num::NonZeroU32,
@@ -242,6 +243,35 @@ async fn a_server_that_crashes_and_comes_back_between_intent_and_post_forgets_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_a_crash_between_intent_and_post_forgets_nothing_either() {
+    if !pg::Bouncer::available() {
+        return;
+    }
+    let Some(server) = Server::start(&[]) else { return };
+    let bouncer = pg::Bouncer::before(server.port, 2);
+    let url = server.by_port(&server.url(), bouncer.port);
+    let server = Arc::new(std::sync::Mutex::new(server));
+    let host = Host::new(&url);
+    let crashing = Arc::clone(&server);
+    let answer = start_with(&host, move || {
+        let mut server = crashing.lock().expect("unpoisoned");
+        server.crash();
+        server.launch();
+    })
+    .await;
+    assert_eq!(answer.outcome, OutcomeKind::Started, "{answer:?}");
+    assert_eq!((host.posts(), host.graph.violations()), (1, 0));
+    pause(&host.graph, &host.key);
+    until("the pooler", async || host.store.load(&host.key, &tenant()).await.is_ok()).await;
+    let kinds = host.journal().await;
+    assert!(kinds == ["intent", "outcome"] || kinds == ["intent"], "{kinds:?}");
+    let again = Host::new(&url).start().await;
+    assert_eq!(again.outcome, OutcomeKind::Deferred, "{again:?}");
+    assert_eq!(host.posts(), 1);
+    sound(&*host.store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_after_the_post_leaves_an_intent_that_counts() {
     let Some(server) = Server::start(&[]) else { return };
     let url = server.url();
@@ -456,8 +486,10 @@ async fn a_commit_that_its_standby_does_not_have_is_not_acknowledged() -> Outcom
         let key = job(sessions);
         let write = tokio::spawn(async move { trying.commit(job_change(&key, 0, &[3])).await });
         let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
-        until("the wait", async || value(&url, &format!("SELECT count(*) > 0 {waiting}")).await == "t")
-            .await;
+        until("the wait", async || {
+            value(&url, &format!("SELECT count(*) > 0 {waiting}")).await == "t"
+        })
+        .await;
         sql(&url, &format!("SELECT {sessions} {waiting}")).await?;
         assert!(write.await?.is_err(), "{sessions}");
     }
@@ -573,9 +605,8 @@ async fn a_server_whose_clock_is_an_hour_off_starts_and_is_told_of() {
     assert_eq!(again.reason, Some(Reason::Cooldown));
     assert!((570..=600).contains(&again.retry_after_seconds.unwrap_or_default()), "{again:?}");
     let report = host.store.report().await.expect("a report");
-    let warned = report.warnings.iter().any(|warning| {
-        warning.contains("59m") || warning.contains("1h")
-    });
+    let warned =
+        report.warnings.iter().any(|warning| warning.contains("59m") || warning.contains("1h"));
     assert!(warned, "{report:?}");
 }
 
@@ -614,14 +645,8 @@ async fn a_start_costs_three_commits_and_few_round_trips() -> Outcome {
     assert_eq!(spent(before).1, 1);
     // Nor does one that lost flush anything: it got no transaction number.
     let started = value(&url, number).await;
-    assert!(matches!(
-        host.store.commit(job_change(&job("b"), 5, &[])).await?,
-        Commit::Conflict
-    ));
-    assert!(matches!(
-        host.store.commit(both(&job("b"), 5, 0, &[9])).await?,
-        Commit::Conflict
-    ));
+    assert!(matches!(host.store.commit(job_change(&job("b"), 5, &[])).await?, Commit::Conflict));
+    assert!(matches!(host.store.commit(both(&job("b"), 5, 0, &[9])).await?, Commit::Conflict));
     assert_eq!(value(&url, number).await, started);
     Ok(())
 }

@@ -133,7 +133,7 @@ impl Address {
             TargetSessionAttrs::Any if targets.len() > 1 => {
                 settings.target_session_attrs(TargetSessionAttrs::ReadWrite);
             }
-            _ => {}
+            TargetSessionAttrs::Any | TargetSessionAttrs::ReadWrite | _ => {}
         }
         if settings.get_application_name().is_none() {
             settings.application_name("startguard");
@@ -323,7 +323,8 @@ fn shown(settings: &Config, targets: &[Target], schema: &Name) -> String {
         })
         .collect();
     let database = settings.get_dbname().map(part).unwrap_or_default();
-    let schema = if *schema == Name::default() { String::new() } else { format!("?schema={schema}") };
+    let schema =
+        if *schema == Name::default() { String::new() } else { format!("?schema={schema}") };
     format!("postgres://{user}{}/{database}{schema}", hosts.join(","))
 }
 

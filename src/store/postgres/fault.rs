@@ -49,7 +49,10 @@ impl From<Fault> for Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let fault = explain(&error);
-        let Some(said) = error.as_db_error() else { return Self::Lost(fault) };
+        let Some(said) = error.as_db_error() else {
+            let content = is_about_content(&error);
+            return if content { Self::Refused(fault) } else { Self::Lost(fault) };
+        };
         // A fatal error ends the session. Poolers say ERROR when they lost the server: class 08.
         let ended = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
         let code = said.code();
@@ -154,6 +157,7 @@ fn of_server(said: &DbError) -> (&'static str, &'static str) {
         (&SqlState::UNDEFINED_TABLE, "does not hold the tables of a ledger", RESTORE),
         (&SqlState::INVALID_SCHEMA_NAME, "does not hold the tables of a ledger", RESTORE),
         (&SqlState::UNDEFINED_COLUMN, "does not hold the tables of a ledger", RESTORE),
+        (&SqlState::UNDEFINED_FUNCTION, "does not hold the tables of a ledger", RESTORE),
         (&SqlState::DATATYPE_MISMATCH, "does not hold the tables of a ledger", RESTORE),
         (&SqlState::WRONG_OBJECT_TYPE, "does not hold the tables of a ledger", RESTORE),
         (&SqlState::DATA_CORRUPTED, "is damaged", RESTORE),
@@ -183,6 +187,9 @@ fn of_server(said: &DbError) -> (&'static str, &'static str) {
 
 /// What became of the connection.
 fn of_connection(error: &Error) -> Fault {
+    if is_about_content(error) {
+        return Fault::damaged("is damaged: a column holds what it never should");
+    }
     let io = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>());
     let tls = causes(error).any(|cause| cause.is::<rustls::Error>())
         || io.and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<rustls::Error>());
@@ -230,9 +237,17 @@ fn of_connection(error: &Error) -> Fault {
     }
 }
 
-// tokio_postgres names its own errors only in their words, which its own tests hold.
+// tokio_postgres names its own errors only in their words. Our tests against real servers hold them.
 fn said_no_to_tls(error: &Error) -> bool {
     error.source().is_some_and(|source| source.to_string() == "server does not support TLS")
+}
+
+/// The answer came, and is not what these tables give.
+fn is_about_content(error: &Error) -> bool {
+    let words = error.to_string();
+    ["error deserializing column", "invalid column", "query returned an unexpected number"]
+        .iter()
+        .any(|beginning| words.starts_with(beginning))
 }
 
 fn is_connect(error: &Error) -> bool {

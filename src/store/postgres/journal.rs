@@ -82,8 +82,7 @@ pub(super) async fn verify(
     }
     let mut heads = pin!(client.query_typed_raw(&sql.heads, NONE).await?);
     while let Some(row) = heads.try_next().await? {
-        let end =
-            Chain { entries: count(row.try_get(1)?)?, head: JournalHash(row.try_get(2)?) };
+        let end = Chain { entries: count(row.try_get(1)?)?, head: JournalHash(row.try_get(2)?) };
         audit.head(row.try_get(0)?, &end);
     }
     client.batch_execute("COMMIT").await?;

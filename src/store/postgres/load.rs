@@ -66,11 +66,7 @@ pub(super) async fn load_tenant(
 }
 
 /// The server's clock, where there are no tables yet.
-pub(super) async fn now(
-    session: &Session,
-    sql: &Sql,
-    now: Option<i64>,
-) -> Result<Moment, Trouble> {
+pub(super) async fn now(session: &Session, sql: &Sql, now: Option<i64>) -> Result<Moment, Trouble> {
     let row = session.client.query_typed_one(&sql.now, &[(&now, Type::INT8)]).await?;
     moment(&row, 0)
 }

@@ -36,8 +36,9 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Where the set-up of TLS comes from, where the URL names no certificates of its own.
-pub(super) type Trust =
-    dyn Fn() -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
+pub(super) type Trust = dyn Fn() -> Result<rustls::ClientConfig, Box<dyn std::error::Error + Send + Sync>>
+    + Send
+    + Sync;
 
 /// The connections of one store.
 pub(super) struct Pool {
@@ -45,6 +46,9 @@ pub(super) struct Pool {
     password: Password,
     trust: Box<Trust>,
     clock: Arc<dyn Clock>,
+    /// Longest time that getting a connection may take, for scans too, which may themselves take
+    /// longer than other calls.
+    deadline: Duration,
     tls: OnceCell<MakeRustlsConnect>,
     slots: Semaphore,
     idle: Mutex<Vec<Rested>>,
@@ -106,12 +110,14 @@ impl Pool {
         password: Password,
         trust: Box<Trust>,
         clock: Arc<dyn Clock>,
+        deadline: Duration,
     ) -> Self {
         Self {
             address,
             password,
             trust,
             clock,
+            deadline,
             tls: OnceCell::new(),
             slots: Semaphore::new(MOST),
             idle: Mutex::default(),
@@ -125,14 +131,19 @@ impl Pool {
 
     /// A connection: one that rests, or a new one.
     pub(super) async fn lend(&self, patience: &Patience<'_>) -> Result<Lent<'_>, Fault> {
-        let slot = self.slots.acquire().await.map_err(|error| {
-            Fault::new("is being closed", "ask again").because(error)
-        })?;
+        let slot = self
+            .slots
+            .acquire()
+            .await
+            .map_err(|error| Fault::new("is being closed", "ask again").because(error))?;
         let rested = self.rested();
         let reused = rested.is_some();
         let session = match rested {
             Some(session) => session,
-            None => Arc::new(self.connect(patience).await?),
+            None => {
+                let span = patience.left().min(self.deadline);
+                Arc::new(self.connect(&Patience::new(&*self.clock, span)).await?)
+            }
         };
         Ok(Lent { pool: self, session, reused, kept: false, _slot: slot })
     }

@@ -144,9 +144,9 @@ fn of_ledger(report: &mut StoreReport, row: &Row) -> Result<(), Trouble> {
         fact("size", row.try_get::<_, Option<&str>>(3)?.unwrap_or("unknown")),
     ]);
     if row.try_get(4)? {
-        report.warnings.push(
-            "a table is unlogged: a crash empties it. `ALTER TABLE … SET LOGGED`".to_owned(),
-        );
+        report
+            .warnings
+            .push("a table is unlogged: a crash empties it. `ALTER TABLE … SET LOGGED`".to_owned());
     }
     Ok(())
 }

@@ -9,11 +9,7 @@ use std::{
 };
 
 use tokio::task::AbortHandle;
-use tokio_postgres::{
-    AsyncMessage, Client, Connection, Socket,
-    error::Severity,
-    tls::TlsStream,
-};
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket, error::Severity, tls::TlsStream};
 
 /// A connection that is ready for work.
 #[derive(Debug)]

@@ -35,9 +35,7 @@ pub(super) const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
 /// Begins one for reading, in which everything is seen as it was at one moment.
 pub(super) fn begin_reading_sql(patience: &Patience<'_>) -> String {
     let left = patience.of_server();
-    format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {left}"
-    )
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {left}")
 }
 
 /// Begins a transaction that writes, in a round trip of its own.

@@ -74,8 +74,7 @@ impl Writer<'_> {
         marks: &mut Vec<Mark>,
     ) -> Result<Written, Trouble> {
         let record = text::write(format_args!("the record of {}", write.key), &write.record)?;
-        let sql =
-            if write.expected.0 == 0 { &self.sql.swap_new_job } else { &self.sql.swap_job };
+        let sql = if write.expected.0 == 0 { &self.sql.swap_new_job } else { &self.sql.swap_job };
         self.swap(session, sql, &write.key.store_key(), write.expected, record, marks).await
     }
 
@@ -259,10 +258,7 @@ impl Writer<'_> {
             roll_back(session).await?;
             return Ok(None);
         };
-        let chain = Chain {
-            entries: count(row.try_get(0)?)?,
-            head: JournalHash(row.try_get(1)?),
-        };
+        let chain = Chain { entries: count(row.try_get(0)?)?, head: JournalHash(row.try_get(1)?) };
         Ok(Some(Locked { chain, at }))
     }
 

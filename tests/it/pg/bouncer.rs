@@ -1,4 +1,4 @@
-//! A real PgBouncer that gives each transaction any server session it likes.
+//! A real `pgbouncer` that gives each transaction any server session it likes.
 
 use std::{
     fs,
