@@ -16,6 +16,7 @@
 //! no advisory lock but the one of a migration is taken, which ends with its transaction.
 
 mod address;
+mod contents;
 mod doubt;
 mod fault;
 mod journal;
@@ -59,7 +60,10 @@ use super::{fault::Fault, text};
 use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Commit, Snapshot, Store, StoreError, StoreReport, Versioned},
+    ports::{
+        Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        Versioned,
+    },
 };
 
 pub use password::Password;
@@ -424,6 +428,38 @@ impl Store for PostgresStore {
             self.read(&patience, read).await.map_err(Trouble::fault)
         };
         self.within(self.deadline, work).await
+    }
+
+    async fn contents(&self) -> Result<Contents, StoreError> {
+        let patience = self.patience(SCAN_DEADLINE);
+        let (sql, name, time) = (&self.sql, &self.pool.address.schema, &patience);
+        let work = async {
+            let now = self.server_time()?;
+            let read = |session: Arc<Session>| async move {
+                contents::contents(&session, name, sql, time, now).await.map(Loaded::Found)
+            };
+            if let Some(found) = self.read_tables(&patience, read).await? {
+                return Ok(found);
+            }
+            let (jobs, tenants, journal) = (Vec::new(), Vec::new(), Vec::new());
+            Ok(Contents { as_of: self.now(&patience, now).await?, jobs, tenants, journal })
+        };
+        self.within(SCAN_DEADLINE, work).await
+    }
+
+    async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
+        let patience = self.patience(SCAN_DEADLINE);
+        let name = &self.pool.address.schema;
+        let work = async {
+            self.make(&patience).await?;
+            let lent = self.pool.lend(&patience).await?;
+            let filled = contents::fill(&lent.session(), name, &patience, contents)
+                .await
+                .map_err(Trouble::fault)?;
+            lent.keep();
+            Ok(filled)
+        };
+        self.within(SCAN_DEADLINE, work).await
     }
 
     fn describe(&self) -> String {

@@ -8,6 +8,7 @@ mod identity;
 mod pg;
 mod processes;
 mod store_contract;
+mod store_migrate;
 mod store_postgres;
 mod store_postgres_faults;
 mod store_sqlite_files;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// No values: what a stream of rows is given where a statement has none.
-const NONE: [(&(dyn ToSql + Sync), Type); 0] = [];
+pub(super) const NONE: [(&(dyn ToSql + Sync), Type); 0] = [];
 
 /// Reads entries.
 pub(super) async fn history(
