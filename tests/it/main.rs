@@ -2,7 +2,9 @@
 
 mod architecture;
 mod config;
+mod docs;
 mod emulator;
+mod graph;
 mod guard;
 mod identity;
 mod pg;

@@ -1,6 +1,7 @@
 //! The ledger as a file: how it is made, and what is refused instead of being begun anew.
 
-#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails its test")]
+#![expect(clippy::print_stdout, reason = "what a child tells its parent")]
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ use rusqlite::Connection;
 use startguard::{
     clock::SystemClock,
     model::{HistoryQuery, Verification},
-    ports::{Store, StoreError},
+    ports::{Store as _, StoreError},
     store::SqliteStore,
 };
 

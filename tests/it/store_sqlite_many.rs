@@ -2,6 +2,7 @@
 //! whoever is killed.
 
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
+#![expect(clippy::print_stdout, reason = "what a child tells its parent, and a figure")]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},

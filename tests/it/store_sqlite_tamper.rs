@@ -1,13 +1,11 @@
 //! Whatever a hand does to the journal of a ledger file, `verify` names the place and the job.
 
-#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
-
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use startguard::{
     model::{BrokenLink, HistoryQuery, JournalHash, Verification},
-    ports::Store,
+    ports::Store as _,
 };
 
 use crate::store_support::{Outcome, fill, job, job_change, put, sqlite, tenant};

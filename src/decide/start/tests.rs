@@ -149,6 +149,28 @@ fn an_earlier_start_in_doubt_is_not_repeated_inside_its_cooldown() {
 }
 
 #[test]
+fn a_read_from_before_the_cooldowns_end_starts_nothing_after_it() {
+    // In doubt since 1,000 s: the cool-down ends at 1,600 s. The read began at tick 10, and the
+    // decision falls on 1,601 s at tick 12: the read began at 1,599 s.
+    let mut record = JobRecord::default();
+    record.starts.push(StartMark {
+        attempt: AttemptId(Uuid::from_u128(7)),
+        token: FencingToken(1),
+        at: at(1_000),
+        by: Actor("bob@ops2".to_owned()),
+        result: StartResult::InDoubt,
+        looked: None,
+        forgiven: false,
+    });
+    let tenant = TenantRecord::default();
+    let paused = seen(StatusCode::Paused, 10);
+    let early = walk(&record, &tenant, 1_598, 3, &paused, tick(12));
+    assert_eq!(deferred(&early), Some(Reason::InDoubt));
+    let late = walk(&record, &tenant, 1_598, 4, &paused, tick(12));
+    assert!(matches!(late, Decision::Start(_)), "the read began as the cool-down ended");
+}
+
+#[test]
 fn a_later_read_settles_what_was_left_open() {
     let Decision::Start(intent) = fresh(StatusCode::Paused) else { panic!("no start") };
     let open = intent.records().0.clone();

@@ -403,12 +403,10 @@ impl Lexer<'_> {
                 while self.next_if(|c| c != '\'') {}
                 self.next();
             }
-            Some(c) if c.is_alphanumeric() || c == '_' => {
-                if !self.next_if(|c| c == '\'') {
-                    while self.next_if(|c| c.is_alphanumeric() || c == '_') {}
-                }
+            Some(_) => {
+                let closed = self.next_if(|c| c == '\'');
+                while !closed && self.next_if(|c| c.is_alphanumeric() || c == '_') {}
             }
-            Some(_) => drop(self.next_if(|c| c == '\'')),
             None => {}
         }
     }
