@@ -106,7 +106,11 @@ fn guard_of(store: Arc<PostgresStore>, graph: Arc<dyn Graph>, clock: Arc<dyn Clo
         clock,
         entropy: Arc::new(SystemEntropy),
         tenant: tenant(),
-        pace: PaceSettings { requests_per_second: plenty, burst: plenty },
+        pace: PaceSettings {
+            requests_per_second: plenty,
+            burst: plenty,
+            patience: Duration::from_secs(10),
+        },
         process: "pid 1".to_owned(),
         stop: CancellationToken::new(),
     })
@@ -620,6 +624,7 @@ async fn a_start_costs_three_commits_and_few_round_trips() -> Outcome {
     let host = Host::new(&server.by_port(&url, proxy.port));
     // The connection is made first: it is not a part of an ask.
     host.store.load(&host.key, &tenant()).await?;
+    proxy.slow_down(Duration::from_millis(100));
     let counts = || (proxy.commits(), proxy.round_trips());
     let spent = |before: (u64, u64)| (proxy.commits() - before.0, proxy.round_trips() - before.1);
 

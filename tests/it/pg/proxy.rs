@@ -1,8 +1,11 @@
 //! A way to the server that can be cut at a chosen message, and that counts what passes.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -31,6 +34,8 @@ struct State {
     for_good: AtomicBool,
     closed: AtomicBool,
     all_off: Notify,
+    /// Milliseconds that the first answer to a request is held back.
+    latency: AtomicU64,
     commits: AtomicU64,
     round_trips: AtomicU64,
     cuts: AtomicU64,
@@ -99,6 +104,13 @@ impl Proxy {
         self.state.round_trips.load(Ordering::SeqCst)
     }
 
+    /// Holds the first answer to each request back: what is sent without waiting for it arrives
+    /// meanwhile, and is no round trip of its own.
+    pub(crate) fn slow_down(&self, latency: Duration) {
+        let latency = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.state.latency.store(latency, Ordering::SeqCst);
+    }
+
     /// Cuts so far.
     pub(crate) fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -165,6 +177,10 @@ async fn pass(client: TcpStream, state: &State) -> std::io::Result<()> {
     let answers = async {
         loop {
             let next = message(&mut from_server, true).await?;
+            let latency = Duration::from_millis(state.latency.load(Ordering::SeqCst));
+            if !answered.load(Ordering::SeqCst) && !latency.is_zero() {
+                tokio::time::timeout(latency, std::future::pending::<()>()).await.ok();
+            }
             answered.store(true, Ordering::SeqCst);
             if !muted.load(Ordering::SeqCst) {
                 to_client.write_all(&next).await?;
