@@ -45,14 +45,20 @@ pub fn parser() -> clap::Command {
     Cli::command()
 }
 
+/// The parser repeats what was typed; nobody reads further than this.
+const LONGEST_LINE: usize = 500;
+
 /// Help and version are answers; everything else that the parser stops at is wrong usage.
 fn tell_usage(error: &clap::Error, typed: &[OsString]) -> Exit {
-    let hostile = typed.iter().any(|word| word.to_string_lossy().contains(is_hidden));
+    let hostile = typed
+        .iter()
+        .any(|word| word.len() > LONGEST_LINE || word.to_string_lossy().contains(is_hidden));
     if hostile {
         // The parser repeats what was typed; none of it may reach the terminal as it is.
         let text = error.render().to_string();
         for line in text.lines() {
-            ui::say(&printable(line));
+            let shown: String = line.chars().take(LONGEST_LINE).collect();
+            ui::say(&printable(&shown));
         }
     } else if let Err(unprinted) = error.print()
         && let Some(failure) = Failure::output(&unprinted)

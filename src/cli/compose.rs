@@ -121,7 +121,7 @@ impl Program {
         let user = ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
             .find_map(|name| self.environment.get(name))
-            .map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
+            .map_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()), str::to_owned);
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         Actor(printable(&format!("{user}@{host}")).into_owned())
