@@ -170,8 +170,15 @@ fn misnamed(problem: &str) -> Fault {
 /// The options that are read here, and the URL without them.
 fn split_options(url: &str) -> Result<(Vec<(String, String)>, String), Fault> {
     let (base, options) = url.split_once('?').unwrap_or((url, ""));
+    // Without its `//` the text would be read as a list of settings, a password among them.
+    let place = base.split_once("://").filter(|(scheme, _)| {
+        ["postgres", "postgresql"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    });
+    let Some((_, place)) = place else {
+        return Err(misnamed("has a URL that is not one of PostgreSQL's"));
+    };
     let mut own: Vec<(String, String)> = Vec::new();
-    let mut passed_on = String::from(base);
+    let mut passed_on = format!("postgres://{place}");
     let mut joint = '?';
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));

@@ -64,6 +64,8 @@ fn a_password_in_the_url_is_refused_and_not_repeated() {
         assert!(!refusal(url).contains("s3cr3t"), "{url}");
     }
     assert!(refusal("postgres://ann:s3cr3t@db/x").contains("PGPASSWORD"));
+    let settings = refusal("host=db password=s3cr3t");
+    assert!(settings.contains("postgres://USER@HOST") && !settings.contains("s3cr3t"));
 }
 
 #[test]
@@ -87,6 +89,7 @@ fn what_is_shown_leads_back_to_the_same_place() {
     }
     let address = parse("postgres://ann@db/x?sslmode=disable&application_name=y&passfile=/p");
     assert_eq!(address.shown, "postgres://ann@db/x");
+    assert_eq!(parse("PostgreSQL://db/x").shown, "postgres://db/x");
     assert_eq!(address.password_file, Some(PathBuf::from("/p")));
     assert_eq!(address.settings.get_application_name(), Some("y"));
 }
