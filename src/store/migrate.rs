@@ -1,5 +1,6 @@
 //! Moving everything from one store to another.
 
+use super::text;
 use crate::{
     model::JobRecord,
     ports::{Contents, Filled, Store, StoreError},
@@ -108,7 +109,7 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, Migra
 fn holder(contents: &Contents) -> Option<String> {
     contents.jobs.iter().find_map(|job| {
         // A record that cannot be read stays as it is: the target refuses it as the source did.
-        let record: JobRecord = serde_json::from_str(&job.record).ok()?;
+        let record: JobRecord = text::unseal(&job.key, &job.record).ok()?;
         let lease = record.lease?;
         lease.term.remaining(&contents.as_of).map(|_| lease.holder)
     })
