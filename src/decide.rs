@@ -12,7 +12,7 @@ mod permit;
 mod preflight;
 mod start;
 
-pub use breaker::{read_failed, read_worked, throttled};
+pub use breaker::{probe, read_failed, read_worked, throttled};
 pub use look_back::{Deferral, Refusal, View, holder, look_back};
 pub use operator::{hold, release, reset};
 pub use outcome::{Settlement, StartReply, record_outcome, settle};

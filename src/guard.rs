@@ -10,7 +10,7 @@
 //! 7. **Intend**: the intent is made durable, together with what was observed.
 //! 8. **POST once** ([`settle`]), while the permit's time lasts.
 //! 9. **Settle**: a lost answer is followed by reads, never by a second POST.
-//! 10. **Record and release**, in one commit.
+//! 10. **Record and release** ([`record`]), in one commit.
 //!
 //! # Guarantees
 //! S1 to S8 of docs/guarantees.md, for every caller that shares the store.
@@ -28,6 +28,7 @@ mod flight;
 mod operate;
 mod pace;
 mod read;
+mod record;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{Actor, Answer, JobRef, Policy, TenantKey},
-    ports::{Clock, Entropy, Graph, Store},
+    ports::{Clock, Entropy, Graph, Store, StoreError},
 };
 
 pub use operate::{OperateError, Operated};
@@ -114,10 +115,9 @@ impl Guard {
         let began = self.core.parts.clock.tick();
         let core = Arc::clone(&self.core);
         let mut answer = self.flights.join_or_lead(flight::Key::of(&request), request, core).await;
-        if answer.coalesced {
-            let elapsed = began.until(self.core.parts.clock.tick());
-            answer.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        }
+        // As this caller saw it, which may have joined late.
+        let elapsed = began.until(self.core.parts.clock.tick());
+        answer.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         answer
     }
 
@@ -125,5 +125,33 @@ impl Guard {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.core.parts.store
+    }
+}
+
+/// Most conflicts in a row that one commit takes. Each means that somebody else's commit went
+/// through, so a few are usual and hundreds are not: a store that only ever answers "conflict" must
+/// not keep an attempt for ever.
+const MOST_CONFLICTS: u32 = 1_000;
+
+/// Counts how often somebody else was first.
+#[derive(Debug, Default)]
+struct Conflicts(u32);
+
+impl Conflicts {
+    /// Once more.
+    ///
+    /// # Errors
+    /// That this was once too often.
+    fn one_more(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        self.0 = self.0.saturating_add(1);
+        if self.0 < MOST_CONFLICTS {
+            return Ok(());
+        }
+        Err(StoreError {
+            store: store.describe(),
+            problem: format!("was changed by others {MOST_CONFLICTS} times before each commit"),
+            remedy: "ask again; if it happens twice, see who writes to it".to_owned(),
+            source: None,
+        })
     }
 }

@@ -3,7 +3,9 @@
 mod clock;
 mod entropy;
 mod graph;
+mod store;
 
 pub use clock::ManualClock;
 pub use entropy::CountingEntropy;
 pub use graph::{ScriptedGraph, StartStep};
+pub use store::{FaultyStore, StoreFault};

@@ -32,6 +32,19 @@ pub fn read_worked(record: &TenantRecord) -> Option<TenantRecord> {
         .then(|| TenantRecord { breaker: Breaker::default(), ..record.clone() })
 }
 
+/// The tenant's record while one caller probes a breaker whose rest is over; `None` when there is
+/// nothing to probe.
+///
+/// Whoever commits it first has the probe, and everyone else goes on resting. An answered read
+/// closes the breaker; a probe that never comes back blocks nobody for longer than another rest.
+#[must_use]
+pub fn probe(record: &TenantRecord, as_of: &Moment) -> Option<TenantRecord> {
+    (record.breaker.failures >= TRIP_AFTER).then(|| {
+        let rest = Some(Term { from: as_of.clone(), lasts: REST });
+        TenantRecord { breaker: Breaker { rest, ..record.breaker.clone() }, ..record.clone() }
+    })
+}
+
 /// The tenant's record after Graph said to wait; `None` when a longer wait is in force already.
 #[must_use]
 pub fn throttled(
@@ -82,6 +95,21 @@ mod tests {
         record = read_failed(record, &at(60));
         let rest = record.breaker.rest.as_ref();
         assert_eq!(rest.and_then(|rest| rest.remaining(&at(60))), Some(REST));
+    }
+
+    #[test]
+    fn a_probe_keeps_everyone_else_resting() {
+        let mut record = TenantRecord::default();
+        for n in 1..=4 {
+            record = read_failed(record, &at(n));
+            assert_eq!(probe(&record, &at(n)), None, "not tripped after {n}");
+        }
+        let tripped = read_failed(record, &at(5));
+        let probed = probe(&tripped, &at(40)).unwrap_or_default();
+        assert_eq!(probed.breaker.failures, 5);
+        let rest = probed.breaker.rest.as_ref();
+        assert_eq!(rest.and_then(|rest| rest.remaining(&at(40))), Some(REST));
+        assert_eq!(read_worked(&probed).map(|r| r.breaker), Some(Breaker::default()));
     }
 
     #[test]

@@ -53,20 +53,21 @@ pub enum Refusal {
 
 /// Asks the records. `own` is the attempt that asks, whose own lease is no hindrance.
 ///
-/// Of several hindrances an operator's hold is told first, then the one that lasts longest, so that
-/// the time to retry is one at which it may work.
+/// Of several hindrances an operator's hold is told first, whatever the clock says; then a clock
+/// that stands wrong; then the one that lasts longest, so that the time to retry is one at which it
+/// may work.
 ///
 /// # Errors
 /// The [`Refusal`].
 pub fn look_back(policy: &Policy, view: View<'_>, own: Option<AttemptId>) -> Result<(), Refusal> {
+    if let Some(held) = on_hold(view.job.hold.as_ref(), view.as_of) {
+        return Err(Refusal::Defer(held));
+    }
     if let Some(latest) = view.latest_entry {
         let behind = view.as_of.behind(latest);
         if behind > CLOCK_TOLERANCE {
             return Err(Refusal::ClockBehind(behind));
         }
-    }
-    if let Some(held) = on_hold(view.job.hold.as_ref(), view.as_of) {
-        return Err(Refusal::Defer(held));
     }
     let hindrances = [
         lease_held(view, own),

@@ -67,7 +67,7 @@ pub fn settle(reply: &StartReply) -> Settlement {
 
 /// The record once the attempt is over: its start marked with `result` (`None`: no start was made,
 /// or it is given back), its lease released. What others wrote meanwhile is kept: a lease that is
-/// no longer this attempt's, a hold, a reset.
+/// no longer this attempt's, a hold, a reset, and that a later read saw the start work.
 #[must_use]
 pub fn record_outcome(
     mut record: JobRecord,
@@ -76,8 +76,12 @@ pub fn record_outcome(
 ) -> JobRecord {
     match result {
         Some(result) => {
-            if let Some(mark) = record.starts.iter_mut().find(|mark| mark.attempt == attempt) {
-                mark.result = result;
+            let own = record.starts.iter_mut().find(|mark| mark.attempt == attempt);
+            if let Some(mark) = own {
+                let known = mark.result == StartResult::Started;
+                if !(known && result == StartResult::InDoubt) {
+                    mark.result = result;
+                }
             }
         }
         None => record.starts.retain(|mark| mark.attempt != attempt),
@@ -86,4 +90,54 @@ pub fn record_outcome(
         record.lease = None;
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Actor, FencingToken, Moment, StartMark, Timestamp};
+
+    fn attempt() -> AttemptId {
+        AttemptId(uuid::Uuid::from_u128(1))
+    }
+
+    fn record(result: StartResult) -> JobRecord {
+        let mark = StartMark {
+            attempt: attempt(),
+            token: FencingToken(1),
+            at: Moment::civil(Timestamp::UNIX_EPOCH),
+            by: Actor("alice@ops1".to_owned()),
+            result,
+            looked: None,
+            forgiven: false,
+        };
+        JobRecord { starts: vec![mark], ..JobRecord::default() }
+    }
+
+    #[test]
+    fn a_doubt_never_undoes_what_a_later_read_saw() {
+        let after = |was, result| record_outcome(record(was), attempt(), Some(result));
+        let (open, started) = (StartResult::Open, StartResult::Started);
+        let (doubt, rejected) = (StartResult::InDoubt, StartResult::Rejected);
+        let told = |record: JobRecord| record.starts.first().map(|mark| mark.result);
+        assert_eq!(told(after(started, doubt)), Some(started));
+        assert_eq!(told(after(open, doubt)), Some(doubt));
+        assert_eq!(told(after(doubt, started)), Some(started));
+        assert_eq!(told(after(started, rejected)), Some(rejected), "Graph's own word");
+    }
+
+    #[test]
+    fn only_a_clear_answer_is_taken_as_one() {
+        let reply = |status| Reply { status, code: None, message: None, request_id: None };
+        let refused = |status| settle(&StartReply::Rejected(reply(status)));
+        assert_eq!(refused(401), Settlement::Refused(Reason::Authentication));
+        assert_eq!(refused(403), Settlement::Refused(Reason::Forbidden));
+        assert_eq!(refused(404), Settlement::Refused(Reason::NotFound));
+        for status in [400, 405, 409, 410, 412, 422] {
+            assert_eq!(refused(status), Settlement::Refused(Reason::BadResponse), "{status}");
+        }
+        let lost = StartReply::Unclear { problem: "closed".to_owned() };
+        assert_eq!(settle(&lost), Settlement::LookAgain);
+        assert_eq!(settle(&StartReply::TooLate), Settlement::GiveBack(Reason::Timeout));
+    }
 }

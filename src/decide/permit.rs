@@ -61,6 +61,8 @@ pub struct Intent {
     pub(super) token: FencingToken,
     pub(super) lease: Duration,
     pub(super) request_timeout: Duration,
+    /// When the read that the start rests on becomes too old.
+    pub(super) fresh_until: Tick,
     pub(super) job: JobRecord,
     pub(super) tenant: TenantRecord,
 }
@@ -88,11 +90,13 @@ impl Intent {
         }
         let alone = self.lease.saturating_sub(Policy::MARGIN);
         let send_within = alone.saturating_sub(self.request_timeout).min(Self::SEND_WITHIN);
+        // A slow commit must not turn a fresh read into an old one.
+        let send_before = mark.after(send_within).min(self.fresh_until);
         Some(Permit {
             key: self.key,
             token: self.token,
             attempt: self.attempt,
-            send_before: mark.after(send_within),
+            send_before,
             not_after: mark.after(alone),
             request_timeout: self.request_timeout,
         })
@@ -148,7 +152,8 @@ impl Permit {
     /// How long the POST may take if it is sent now; `None` when it is too late to send it.
     ///
     /// The lease must outlast the POST's deadline, whole: `Some` is never less than the request
-    /// timeout and never reaches past the lease's end less the margin.
+    /// timeout and never reaches past the lease's end less the margin. And the read that the start
+    /// rests on must still be fresh when it goes out, not only when it was decided on.
     #[must_use]
     pub fn time_left(&self, now: Tick) -> Option<Duration> {
         if now > self.send_before {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    budget,
+    breaker, budget,
     look_back::{self, Deferral, Refusal, View, whole_seconds},
     permit::Intent,
     preflight::{Denial, Preflight, preflight},
 };
 use crate::model::{
     Actor, AttemptId, FencingToken, JobKey, JobRecord, Lease, Moment, Observation, OutcomeKind,
-    Policy, StartMark, StartResult, Term, Tick,
+    Policy, StartMark, StartResult, TenantRecord, Term, Tick,
 };
 
 /// Who asks for what.
@@ -28,13 +28,15 @@ pub struct Ask {
     pub accept: Vec<String>,
 }
 
-/// The lease, granted: commit this record, then read the job.
+/// The lease, granted: commit these records, then read the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The job's new record, which holds the lease.
     pub record: JobRecord,
     /// The fencing token drawn with it.
     pub token: FencingToken,
+    /// The tenant's new record, where this caller's read is to probe a tripped breaker.
+    pub tenant: Option<TenantRecord>,
 }
 
 /// What happens, now that the job has been read.
@@ -60,12 +62,13 @@ pub enum Decision {
 /// # Errors
 /// The [`Refusal`].
 pub fn acquire(policy: &Policy, view: View<'_>, ask: &Ask) -> Result<Grant, Refusal> {
-    look_back::look_back(policy, view, Some(ask.attempt))?;
+    // An attempt that asks for the lease has none: one that bears its id is somebody else's.
+    look_back::look_back(policy, view, None)?;
     let token = view.job.token.next();
     let mut record = view.job.clone();
     record.token = token;
     record.lease = Some(lease(policy, view, ask, token));
-    Ok(Grant { record, token })
+    Ok(Grant { record, token, tenant: breaker::probe(view.tenant, view.as_of) })
 }
 
 fn lease(policy: &Policy, view: View<'_>, ask: &Ask, token: FencingToken) -> Lease {
@@ -108,7 +111,8 @@ pub fn start(
             whole_seconds(policy.status_max_age)
         ));
     }
-    Decision::Start(Box::new(intend(policy, view, ask, token)))
+    let fresh_until = observation.began.after(policy.status_max_age);
+    Decision::Start(Box::new(intend(policy, view, ask, token, fresh_until)))
 }
 
 /// Decides as [`start`] would, for a caller that holds no lease and changes nothing. `Ok`: a start
@@ -157,7 +161,13 @@ impl From<Refusal> for Decision {
 }
 
 /// The records with this start counted in them, the lease renewed for the POST.
-fn intend(policy: &Policy, view: View<'_>, ask: &Ask, token: FencingToken) -> Intent {
+fn intend(
+    policy: &Policy,
+    view: View<'_>,
+    ask: &Ask,
+    token: FencingToken,
+    fresh_until: Tick,
+) -> Intent {
     let mut job = view.job.clone();
     let mark = StartMark {
         attempt: ask.attempt,
@@ -178,6 +188,7 @@ fn intend(policy: &Policy, view: View<'_>, ask: &Ask, token: FencingToken) -> In
         token,
         lease: policy.lease,
         request_timeout: policy.request_timeout,
+        fresh_until,
         job,
         tenant,
     }

@@ -1,18 +1,24 @@
 //! One guarded start, step by step.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
-    Core, Request,
+    Conflicts, Core, Request,
     end::{self, End},
 };
 use crate::{
     decide::{self, Ask, Decision, Intent, Refusal, View},
     model::{
-        Answer, AttemptId, EntryKind, FencingToken, GraphCost, JobRecord, NewEntry, Observation,
-        ObservedFacts, OutcomeKind, Policy, Reason, StartResult, TenantRecord, Tick,
+        Answer, AttemptId, EntryKind, FencingToken, GraphCost, Observation, ObservedFacts,
+        OutcomeKind, Policy, Reason, TenantRecord, Tick,
     },
-    ports::{Change, Commit, Cost, JobWrite, Snapshot, StoreError, TenantWrite},
+    ports::{Commit, Cost, Snapshot, TenantWrite},
 };
 
 /// How often a caller that waits for another holder looks again, before jitter: soon enough that
@@ -26,12 +32,6 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Longest wait for a turn at the request pace: beyond it, "ask again" is the better answer.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
-/// Tries at writing the outcome after a start: the store may be restarting.
-const RECORD_TRIES: u32 = 5;
-
-/// Pause between those tries.
-const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(300);
-
 /// An attempt under way.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -40,8 +40,12 @@ pub(super) struct Attempt {
     pub(super) ask: Ask,
     began: Tick,
     pub(super) cost: GraphCost,
-    token: Option<FencingToken>,
-    observation: Option<Observation>,
+    pub(super) token: Option<FencingToken>,
+    pub(super) observation: Option<Observation>,
+    /// Set in the line before the POST.
+    sent: Arc<AtomicBool>,
+    /// A read after the POST has shown the job running: there is nothing left to wait for.
+    pub(super) arrived: bool,
     wait_ran_out: bool,
 }
 
@@ -64,17 +68,36 @@ impl Attempt {
             cost: GraphCost::default(),
             token: None,
             observation: None,
+            sent: Arc::default(),
+            arrived: false,
             wait_ran_out: false,
         }
     }
 
-    /// The answer should the attempt's task be lost: nobody here knows whether a start went out.
-    pub(super) fn lost(&self) -> Answer {
-        let end = End {
-            remedy: Some("`startguard history JOB` shows how far it got".to_owned()),
-            ..End::new(OutcomeKind::InDoubt, "in doubt: the attempt was lost inside startguard")
-        };
-        self.answer(end)
+    /// The answer should the attempt's task be lost. Before the POST nothing was started; after it
+    /// nobody here knows.
+    pub(super) fn lost(&self) -> impl FnOnce() -> Answer + Send + use<> {
+        let remedy = "`startguard history JOB` shows how far it got; report this as a defect";
+        let unsent = self.answer(End::failed(
+            Reason::Timeout,
+            "the attempt was lost inside startguard before a start went out",
+            remedy,
+        ));
+        let mut unknown = self.answer(End {
+            remedy: Some(remedy.to_owned()),
+            ..End::new(
+                OutcomeKind::InDoubt,
+                "in doubt: the attempt was lost inside startguard while a start was under way",
+            )
+        });
+        unknown.graph.starts = 1;
+        let sent = Arc::clone(&self.sent);
+        move || if sent.load(Ordering::SeqCst) { unknown } else { unsent }
+    }
+
+    /// Notes that a POST may be on its way from here on.
+    pub(super) fn about_to_send(&self) {
+        self.sent.store(true, Ordering::SeqCst);
     }
 
     pub(super) async fn run(mut self) -> Answer {
@@ -103,26 +126,23 @@ impl Attempt {
             Intended::Yes(mark, intent, receipt) => (mark, intent, receipt),
             Intended::No(end) => return Ok(end),
         };
-        match intent.permit(receipt, intent_mark) {
-            Some(permit) => Ok(self.start(permit, &observation).await),
-            None => Err(self
-                .give_up(
-                    Reason::StoreUnavailable,
-                    "the store acknowledged another attempt's intent",
-                )
-                .await),
-        }
+        let unsent = match (self.not_stopped(), intent.permit(receipt, intent_mark)) {
+            (Ok(()), Some(permit)) => return Ok(self.start(permit, &observation).await),
+            (Err(interrupted), _) => interrupted,
+            (Ok(()), None) => End::failed(
+                Reason::StoreUnavailable,
+                "the store acknowledged another attempt's intent",
+                "ask again; report it if it happens twice",
+            ),
+        };
+        self.give_back(&unsent).await;
+        Err(unsent)
     }
 
     /// Step 2. A storm ends here.
     async fn pace(&self) -> Result<(), End> {
-        let limited = |wait| End {
-            reason: Some(Reason::RateLimited),
-            retry_after: Some(wait),
-            ..End::new(OutcomeKind::Deferred, "deferred: this process asks too often")
-        };
-        self.core.pace.attempt(&self.ask.key).map_err(limited)?;
-        self.core.pace.start(TURN_WITHIN).await.map_err(limited)
+        self.core.pace.attempt(&self.ask.key).map_err(End::rate_limited)?;
+        self.or_stopped(self.core.pace.start(TURN_WITHIN)).await?.map_err(End::rate_limited)
     }
 
     /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, and the
@@ -131,6 +151,7 @@ impl Attempt {
         let parts = self.core.parts.clone();
         let patience = parts.clock.tick().after(self.request.lease_wait);
         let mut authorized = false;
+        let mut conflicts = Conflicts::default();
         loop {
             self.not_stopped()?;
             let mark = parts.clock.tick();
@@ -157,13 +178,19 @@ impl Attempt {
                 authorized = true;
                 continue;
             }
-            let change = self.job_change(&snapshot, grant.record, Vec::new());
-            match parts.store.commit(change).await? {
-                Commit::Done(_) => {
+            let mut change = self.job_change(&snapshot, grant.record, Vec::new());
+            change.tenant = grant.tenant.map(|record| self.tenant_write(&snapshot, record));
+            match parts.store.commit(change).await {
+                Ok(Commit::Done(_)) => {
                     self.token = Some(grant.token);
                     return Ok((mark, snapshot.tenant.record));
                 }
-                Commit::Conflict => {}
+                Ok(Commit::Conflict) => conflicts.one_more(&*parts.store)?,
+                Err(error) => {
+                    // Perhaps it was taken all the same, and nobody should have to wait for it.
+                    self.close(None, Vec::new()).await;
+                    return Err(error.into());
+                }
             }
         }
     }
@@ -217,6 +244,7 @@ impl Attempt {
         let Some(token) = self.token else {
             return Err(End::interrupted());
         };
+        let mut conflicts = Conflicts::default();
         loop {
             if let Err(interrupted) = self.not_stopped() {
                 self.close(None, Vec::new()).await;
@@ -248,8 +276,7 @@ impl Attempt {
                 | Decision::TooLate(_)) => {
                     let end = no(other, &end::state_in_words(&observation.code));
                     let decided = self.entry(EntryKind::Decision, Some(&end));
-                    let entries = settled.into_iter().chain([decided]).collect();
-                    self.renounce(snapshot, entries, observation).await;
+                    self.renounce(snapshot, settled, decided, observation).await;
                     return Ok(Intended::No(end));
                 }
             };
@@ -257,139 +284,27 @@ impl Attempt {
             let intended = self.entry(EntryKind::Intent, None);
             let entries = settled.into_iter().chain([intended]).collect();
             let mut change = self.job_change(&snapshot, job.clone(), entries);
-            change.tenant = Some(TenantWrite {
-                key: parts.tenant.clone(),
-                expected: snapshot.tenant.version,
-                record: tenant.clone(),
-            });
-            match parts.store.commit(change).await {
+            change.tenant = Some(self.tenant_write(&snapshot, tenant.clone()));
+            let unwritten = match parts.store.commit(change).await {
                 Ok(Commit::Done(receipt)) => return Ok(Intended::Yes(mark, intent, receipt)),
-                Ok(Commit::Conflict) => {}
-                Err(error) => {
-                    // Perhaps it was written all the same. Nothing was sent, and nobody but this
-                    // attempt can know that: give it back if the store is there to take it.
-                    let end = End::from(error);
-                    self.close(None, Vec::new()).await;
-                    return Err(end);
-                }
+                Ok(Commit::Conflict) => conflicts.one_more(&*parts.store),
+                // Perhaps it was written all the same. Nothing was sent, and nobody but this
+                // attempt can know that: give it back if the store is there to take it.
+                Err(error) => Err(error),
+            };
+            if let Err(error) = unwritten {
+                let end = End::from(error);
+                self.give_back(&end).await;
+                return Err(end);
             }
         }
     }
 
-    /// What the read says of an earlier start whose outcome is not recorded: noted in the
-    /// snapshot's record; the entry, where it is news.
-    fn look_again(&self, snapshot: &mut Snapshot, observation: &Observation) -> Option<NewEntry> {
-        let record = std::mem::take(&mut snapshot.job.record);
-        let (record, news) =
-            decide::look_again(record, &snapshot.as_of, self.ask.attempt, observation);
-        snapshot.job.record = record;
-        news.map(|(attempt, outcome)| NewEntry {
-            attempt: Some(attempt),
-            outcome: Some(outcome),
-            ..self.entry(EntryKind::Settled, None)
-        })
-    }
-
-    /// Ends an attempt that made no start, in one commit.
-    async fn renounce(
-        &self,
-        snapshot: Snapshot,
-        entries: Vec<NewEntry>,
-        observation: &Observation,
-    ) {
-        let record = decide::record_outcome(snapshot.job.record.clone(), self.ask.attempt, None);
-        let change = self.job_change(&snapshot, record, entries.clone());
-        match self.core.parts.store.commit(change).await {
-            Ok(Commit::Done(_)) => {}
-            // Somebody wrote meanwhile (a hold, say): apply the same to what is there now.
-            Ok(Commit::Conflict) => {
-                self.close_with(entries, |mut now| {
-                    let settled = self.look_again(&mut now, observation);
-                    drop(settled);
-                    decide::record_outcome(now.job.record, self.ask.attempt, None)
-                })
-                .await;
-            }
-            Err(error) => {
-                tracing::warn!(error = %end::chain(&error), "the decision could not be recorded");
-            }
-        }
-    }
-
-    /// Step 10: the outcome and the release, in one commit. False when the store would not take it:
-    /// the intent then stays open and counts, and the next attempt settles it by reading.
-    pub(super) async fn close(&self, result: Option<StartResult>, entries: Vec<NewEntry>) -> bool {
-        self.close_with(entries, |now| {
-            decide::record_outcome(now.job.record, self.ask.attempt, result)
-        })
-        .await
-    }
-
-    async fn close_with(
-        &self,
-        entries: Vec<NewEntry>,
-        rewrite: impl Fn(Snapshot) -> JobRecord + Send + Sync,
-    ) -> bool {
-        let parts = &self.core.parts;
-        let mut tries = 0_u32;
-        loop {
-            match self.close_once(&entries, &rewrite).await {
-                Ok(Commit::Done(_)) => return true,
-                Ok(Commit::Conflict) => {}
-                Err(error) => {
-                    tries = tries.saturating_add(1);
-                    tracing::warn!(error = %end::chain(&error), tries, "not recorded");
-                    if tries >= RECORD_TRIES || entries.is_empty() {
-                        return false;
-                    }
-                    parts.clock.sleep(RECORD_AGAIN_AFTER).await;
-                }
-            }
-        }
-    }
-
-    async fn close_once(
-        &self,
-        entries: &[NewEntry],
-        rewrite: &(impl Fn(Snapshot) -> JobRecord + Send + Sync),
-    ) -> Result<Commit, StoreError> {
-        let parts = &self.core.parts;
-        let snapshot = parts.store.load(&self.ask.key, &parts.tenant).await?;
-        let record = rewrite(snapshot.clone());
-        let change = self.job_change(&snapshot, record, entries.to_vec());
-        parts.store.commit(change).await
-    }
-
-    async fn give_up(&self, reason: Reason, message: &str) -> End {
-        self.close(None, Vec::new()).await;
-        End::failed(reason, message, "ask again; report it if it happens twice")
-    }
-
-    fn job_change(&self, snapshot: &Snapshot, record: JobRecord, entries: Vec<NewEntry>) -> Change {
-        Change {
-            job: Some(JobWrite {
-                key: self.ask.key.clone(),
-                expected: snapshot.job.version,
-                record,
-                entries,
-            }),
-            tenant: None,
-        }
-    }
-
-    /// An entry of this attempt, as things stand.
-    pub(super) fn entry(&self, kind: EntryKind, end: Option<&End>) -> NewEntry {
-        NewEntry {
-            attempt: Some(self.ask.attempt),
-            job: self.request.job.clone(),
-            kind,
-            actor: self.ask.actor.clone(),
-            observed: self.observation.as_ref().map(ObservedFacts::from),
-            outcome: end.map(|end| end.outcome),
-            reason: end.and_then(|end| end.reason),
-            note: self.request.reason.clone(),
-            token: self.token,
-            request_ids: self.cost.request_ids.clone(),
+    fn tenant_write(&self, snapshot: &Snapshot, record: TenantRecord) -> TenantWrite {
+        TenantWrite {
+            key: self.core.parts.tenant.clone(),
+            expected: snapshot.tenant.version,
+            record,
         }
     }
 
@@ -403,10 +318,6 @@ impl Attempt {
         self.cost.request_ids.extend(cost.request_ids);
     }
 
-    pub(super) fn observed(&mut self, observation: Observation) {
-        self.observation = Some(observation);
-    }
-
     pub(super) fn wait_ran_out(&mut self) {
         self.wait_ran_out = true;
     }
@@ -418,8 +329,9 @@ impl Attempt {
     /// Runs a step that may be left at any point, unless the program is told to stop.
     pub(super) async fn or_stopped<T>(&self, step: impl Future<Output = T>) -> Result<T, End> {
         tokio::select! {
-            done = step => Ok(done),
+            biased;
             () = self.core.parts.stop.cancelled() => Err(End::interrupted()),
+            done = step => Ok(done),
         }
     }
 
@@ -429,8 +341,8 @@ impl Attempt {
             job: self.request.job.clone(),
             outcome: end.outcome,
             reason: end.reason,
-            message: end.message,
-            remedy: end.remedy,
+            message: end::one_line(end.message),
+            remedy: end.remedy.map(end::one_line),
             consent: end.consent,
             observed: self.observation.as_ref().map(ObservedFacts::from),
             retry_after_seconds: end.retry_after.map(seconds_rounded_up),

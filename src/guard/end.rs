@@ -39,6 +39,15 @@ impl End {
         }
     }
 
+    /// This process asks faster than its pace allows.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        Self {
+            reason: Some(Reason::RateLimited),
+            retry_after: Some(wait),
+            ..Self::new(OutcomeKind::Deferred, "deferred: this process asks too often")
+        }
+    }
+
     /// The program was told to stop before a start went out.
     pub(super) fn interrupted() -> Self {
         Self::failed(
@@ -172,6 +181,24 @@ pub(super) fn chain(error: &dyn Error) -> String {
     line
 }
 
+/// A text for people with nothing in it that could move a cursor or turn the line around: operators'
+/// reasons and the service's words go into messages as they came.
+pub(super) fn one_line(text: String) -> String {
+    let unsafe_to_print = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(unsafe_to_print) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if unsafe_to_print(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
 /// The state in words, for "already running".
 pub(super) fn state_in_words(code: &StatusCode) -> String {
     match code {
@@ -181,5 +208,17 @@ pub(super) fn state_in_words(code: &StatusCode) -> String {
         | StatusCode::Paused
         | StatusCode::Quarantine
         | StatusCode::Other(_) => code.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_plain_line() {
+        let hostile = "held: \u{1b}[2J\r\nfine\u{202e}txt \u{e9}";
+        assert_eq!(one_line(hostile.to_owned()), "held: \\u{1b}[2J\\r\\nfine\\u{202e}txt \u{e9}");
+        assert_eq!(one_line("denied: fine".to_owned()), "denied: fine");
     }
 }

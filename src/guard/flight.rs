@@ -14,6 +14,7 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use tokio::task::JoinError;
 
 use super::{Core, Request, attempt::Attempt};
 use crate::model::Answer;
@@ -24,6 +25,7 @@ pub(super) struct Key {
     job: String,
     accept: Vec<String>,
     dry_run: bool,
+    lease_wait: Duration,
     wait: Option<Duration>,
     policy: String,
 }
@@ -33,10 +35,13 @@ impl Key {
         let mut accept: Vec<String> =
             request.accept.iter().map(|reason| reason.to_ascii_lowercase()).collect();
         accept.sort_unstable();
+        accept.dedup();
         Self {
             job: request.job.key.store_key(),
             accept,
             dry_run: request.dry_run,
+            // Who will not wait for another holder does not wait with one who will.
+            lease_wait: request.lease_wait,
             wait: request.wait,
             policy: format!("{:?}", request.policy),
         }
@@ -71,9 +76,15 @@ impl Flights {
             drop(landing);
             answer
         });
-        // The task ends without an answer only if it panicked or the runtime went down: whether a
-        // start went out is then not known here, and the journal tells.
-        let flight = task.map(|landed| landed.unwrap_or(lost)).boxed().shared();
+        // The task ends without an answer only if it panicked or the runtime went down. What it left
+        // in the store, a lease or an open intent, is dealt with as that of any holder that died.
+        let landed = move |landed: Result<Answer, JoinError>| {
+            landed.unwrap_or_else(|error| {
+                tracing::error!(%error, "an attempt was lost");
+                lost()
+            })
+        };
+        let flight = task.map(landed).boxed().shared();
         flights.insert(key, flight.clone());
         (flight, false)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Guard, end};
+use super::{Conflicts, Guard, end};
 use crate::{
     decide,
     model::{Actor, EntryKind, JobRecord, JobRef, Moment, NewEntry, Timestamp},
@@ -101,6 +101,7 @@ impl Guard {
         rewrite: impl Fn(JobRecord, &Moment) -> (Option<JobRecord>, Operated) + Send,
     ) -> Result<Operated, OperateError> {
         let parts = &self.core.parts;
+        let mut conflicts = Conflicts::default();
         loop {
             let snapshot = parts.store.load(&job.key, &parts.tenant).await?;
             let (record, operated) = rewrite(snapshot.job.record, &snapshot.as_of);
@@ -127,7 +128,7 @@ impl Guard {
             };
             match parts.store.commit(Change { job: Some(write), tenant: None }).await? {
                 Commit::Done(_) => return Ok(operated),
-                Commit::Conflict => {}
+                Commit::Conflict => conflicts.one_more(&*parts.store)?,
             }
         }
     }

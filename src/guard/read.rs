@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Core, Guard, Request,
+    Conflicts, Core, Guard, Request,
     attempt::{Attempt, no, view},
     end::{self, End},
 };
@@ -52,8 +52,8 @@ impl From<End> for ReadError {
         Self {
             outcome: end.outcome,
             reason: end.reason,
-            message: end.message,
-            remedy: end.remedy,
+            message: end::one_line(end.message),
+            remedy: end.remedy.map(end::one_line),
             retry_after: end.retry_after,
         }
     }
@@ -135,11 +135,11 @@ impl Attempt {
                 return Ok(Rehearsed { end, observation: None, read_failed: throttled });
             }
         }
-        let observation = match self.read_for_rehearsal().await {
+        let observation = match self.read_for_rehearsal(always_read).await {
             Ok(observation) => observation,
             Err(end) => return Ok(Rehearsed { end, observation: None, read_failed: true }),
         };
-        self.observed(observation.clone());
+        self.observation = Some(observation.clone());
         let end = match (refusal, &snapshot) {
             (Some(end), _) => end,
             (None, Err(end)) => end.clone(),
@@ -157,8 +157,13 @@ impl Attempt {
         Ok(Rehearsed { end, observation: Some(observation), read_failed: false })
     }
 
-    async fn read_for_rehearsal(&mut self) -> Result<Observation, End> {
+    /// One read. A start, dry or not, has waited for its turn already; a `status` has not.
+    async fn read_for_rehearsal(&mut self, wait_for_turn: bool) -> Result<Observation, End> {
         let parts = self.core.parts.clone();
+        if wait_for_turn {
+            let turn = self.core.pace.read(LOOK_UP_WITHIN);
+            self.or_stopped(turn).await?.map_err(End::rate_limited)?;
+        }
         let deadline = parts.clock.tick().after(LOOK_UP_WITHIN);
         let told = self.or_stopped(self.core.gated_job(&self.ask.key, deadline)).await??;
         self.count_reads(told.cost);
@@ -185,11 +190,7 @@ impl Core {
 
     async fn ready_to_look_up(&self) -> Result<(TenantRecord, Tick), End> {
         let before = self.not_throttled().await?;
-        self.pace.read(LOOK_UP_WITHIN).await.map_err(|wait| End {
-            reason: Some(Reason::RateLimited),
-            retry_after: Some(wait),
-            ..End::new(OutcomeKind::Deferred, "deferred: this process asks too often")
-        })?;
+        self.pace.read(LOOK_UP_WITHIN).await.map_err(End::rate_limited)?;
         Ok((before, self.parts.clock.tick().after(LOOK_UP_WITHIN)))
     }
 
@@ -230,17 +231,27 @@ impl Core {
     ) {
         let ill = match error {
             Some(GraphError::Unavailable { .. } | GraphError::Timeout { .. }) => Some(true),
-            None => Some(false),
+            // Graph's own no is an answer like any other: it is there and well.
+            None
+            | Some(
+                GraphError::Unauthorized(_) | GraphError::Forbidden(_) | GraphError::NotFound(_),
+            ) => Some(false),
+            // No request, a word to wait, or something that is perhaps not Graph.
             Some(
                 GraphError::NoToken(_)
-                | GraphError::Unauthorized(_)
-                | GraphError::Forbidden(_)
-                | GraphError::NotFound(_)
                 | GraphError::Throttled { .. }
                 | GraphError::BadResponse { .. },
             ) => None,
         };
-        if let Some((status, wait)) = throttle {
+        let told_at_the_end = match error {
+            Some(GraphError::Throttled { reply, retry_after: Some(wait) }) => {
+                Some((reply.status, *wait))
+            }
+            Some(_) | None => None,
+        };
+        if let Some((status, wait)) =
+            throttle.into_iter().chain(told_at_the_end).max_by_key(|(_, wait)| *wait)
+        {
             self.note_throttle(status, wait).await;
         }
         match ill {
@@ -281,6 +292,7 @@ impl Core {
         &self,
         rewrite: &(impl Fn(&TenantRecord, &crate::model::Moment) -> Option<TenantRecord> + Send + Sync),
     ) -> Result<(), StoreError> {
+        let mut conflicts = Conflicts::default();
         loop {
             let (tenant, as_of) = self.parts.store.load_tenant(&self.parts.tenant).await?;
             let Some(record) = rewrite(&tenant.record, &as_of) else {
@@ -290,7 +302,7 @@ impl Core {
                 TenantWrite { key: self.parts.tenant.clone(), expected: tenant.version, record };
             match self.parts.store.commit(Change { job: None, tenant: Some(write) }).await? {
                 Commit::Done(_) => return Ok(()),
-                Commit::Conflict => {}
+                Commit::Conflict => conflicts.one_more(&*self.parts.store)?,
             }
         }
     }

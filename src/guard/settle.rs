@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     decide::{self, Permit, Settlement, StartReply},
-    model::{EntryKind, Observation, OutcomeKind, Reason, StartResult},
+    model::{EntryKind, Observation, OutcomeKind, Reason, StartResult, StatusCode, Tick},
     ports::GraphError,
 };
 
@@ -23,6 +23,14 @@ const LOOK_AFTER: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
+/// Longest time that those reads may take in all, however slowly they are answered: the caller has
+/// waited for the POST's deadline already.
+const LOOK_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a read may take even where its caller's time is nearly up: a read with no time at all only
+/// costs a request.
+const LEAST_FOR_A_READ: Duration = Duration::from_secs(2);
+
 /// First pause of `--wait` between two reads; it doubles up to [`WAIT_AT_MOST`].
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 
@@ -33,6 +41,7 @@ impl Attempt {
     /// POSTs once and settles it. From here on the attempt is not interrupted until the POST has
     /// its answer or its deadline.
     pub(super) async fn start(&mut self, permit: Permit, was: &Observation) -> End {
+        self.about_to_send();
         let (reply, cost) = self.core.parts.graph.start(permit).await;
         self.cost.starts = self.cost.starts.saturating_add(cost.requests);
         self.cost.request_ids.extend(cost.request_ids);
@@ -94,14 +103,16 @@ impl Attempt {
             | StartReply::NotSent { .. }
             | StartReply::TooLate => "",
         };
+        let until = self.core.parts.clock.tick().after(LOOK_WITHIN);
         for pause in LOOK_AFTER {
-            let parts = self.core.parts.clone();
-            if self.or_stopped(parts.clock.sleep(pause)).await.is_err() {
+            if self.nap(pause, until).await.is_none() {
                 break;
             }
-            match self.read_once().await {
-                Ok(observation) if observation.runs() => {
-                    let how = format!(" (the answer was lost: {problem}; a later read shows it)");
+            match self.read_once(until).await {
+                Ok(now) if now.runs() => {
+                    self.arrived = true;
+                    let how =
+                        format!(", now {} (the start's answer was lost: {problem})", now.code);
                     return (Some(StartResult::Started), started(was, &how));
                 }
                 Ok(_) => {}
@@ -128,11 +139,25 @@ impl Attempt {
         (Some(StartResult::InDoubt), end)
     }
 
-    /// One read, within one request's deadline.
-    async fn read_once(&mut self) -> Result<Observation, GraphError> {
-        let parts = self.core.parts.clone();
-        let deadline = parts.clock.tick().after(self.request.policy.request_timeout);
-        let told = self.core.gated_job(&self.ask.key, deadline).await?;
+    /// Sleeps for `pause`, at most until `until`; `None` when that has passed or the program is
+    /// told to stop.
+    async fn nap(&self, pause: Duration, until: Tick) -> Option<()> {
+        let clock = &self.core.parts.clock;
+        let left = clock.tick().until(until);
+        if left.is_zero() {
+            return None;
+        }
+        self.or_stopped(clock.sleep(pause.min(left))).await.ok()
+    }
+
+    /// One read, within one request's deadline and, but for [`LEAST_FOR_A_READ`], before `until`.
+    async fn read_once(&mut self, until: Tick) -> Result<Observation, GraphError> {
+        let now = self.core.parts.clock.tick();
+        let span = now.until(until).max(LEAST_FOR_A_READ);
+        let deadline = now.after(span.min(self.request.policy.request_timeout));
+        let read = self.or_stopped(self.core.gated_job(&self.ask.key, deadline)).await;
+        let told =
+            read.map_err(|interrupted| GraphError::Timeout { problem: interrupted.message })??;
         self.count_reads(told.cost);
         let job = told.result?;
         Ok(Observation::of(&job, told.read_at, told.began))
@@ -141,7 +166,7 @@ impl Attempt {
     /// `--wait`: stays until the job has left Paused and Quarantine, or time is up.
     pub(super) async fn wait(&mut self, end: End) -> End {
         let worth_it = match end.outcome {
-            OutcomeKind::Started | OutcomeKind::InDoubt => !self.request.dry_run,
+            OutcomeKind::Started | OutcomeKind::InDoubt => !self.arrived,
             OutcomeKind::AlreadyRunning
             | OutcomeKind::WouldStart
             | OutcomeKind::Denied
@@ -151,21 +176,19 @@ impl Attempt {
         let Some(span) = self.request.wait.filter(|_| worth_it) else {
             return end;
         };
-        let parts = self.core.parts.clone();
-        let until = parts.clock.tick().after(span);
+        let until = self.core.parts.clock.tick().after(span);
         let mut pause = WAIT_FIRST;
         loop {
-            let left = parts.clock.tick().until(until);
-            if left.is_zero() {
-                self.wait_ran_out();
-                return end;
-            }
-            if self.or_stopped(parts.clock.sleep(pause.min(left))).await.is_err() {
+            if self.nap(pause, until).await.is_none() {
+                // The outcome stays what it was; told to stop, the caller knows why it ended.
+                if self.not_stopped().is_ok() {
+                    self.wait_ran_out();
+                }
                 return end;
             }
             pause = pause.saturating_mul(2).min(WAIT_AT_MOST);
-            match self.read_once().await {
-                Ok(now) if !now.is_stopped() => return self.arrived(end, &now).await,
+            match self.read_once(until).await {
+                Ok(now) if has_left(&now.code) => return self.arrived(end, &now).await,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(error = %end::chain(&error), "could not read while waiting");
@@ -179,12 +202,12 @@ impl Attempt {
 
     /// The job has left Paused and Quarantine while `--wait` looked.
     async fn arrived(&mut self, end: End, now: &Observation) -> End {
-        let message = format!("{}, now {}", end.message, now.code);
         match end.outcome {
             OutcomeKind::InDoubt if now.runs() => {
+                let was = self.observation.as_ref().map(Observation::summary).unwrap_or_default();
                 let end = End::new(
                     OutcomeKind::Started,
-                    format!("started: its answer was lost, and the job now reads {}", now.code),
+                    format!("started: was {was}, now {} (the start's answer was lost)", now.code),
                 );
                 let entry = self.entry(EntryKind::Settled, Some(&end));
                 self.close(Some(StartResult::Started), vec![entry]).await;
@@ -196,8 +219,20 @@ impl Attempt {
             | OutcomeKind::WouldStart
             | OutcomeKind::Denied
             | OutcomeKind::Deferred
-            | OutcomeKind::Failed => End { message, ..end },
+            | OutcomeKind::Failed => {
+                End { message: format!("{}, now {}", end.message, now.code), ..end }
+            }
         }
+    }
+}
+
+/// Whether a job with this code has left Paused and Quarantine. A code that this version does not
+/// know is another state; a read without any code says nothing.
+fn has_left(code: &StatusCode) -> bool {
+    match code {
+        StatusCode::Paused | StatusCode::Quarantine => false,
+        StatusCode::Active | StatusCode::NotRun | StatusCode::NotConfigured => true,
+        StatusCode::Other(text) => !text.is_empty(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{model::Timestamp, ports::Entropy};
 
-/// Counts up from zero; ids carry the count.
+/// Counts up from zero; ids carry the count. Guards over one store share one, or their ids collide.
 #[derive(Debug, Default)]
 pub struct CountingEntropy(AtomicU64);
 

@@ -32,6 +32,16 @@ pub enum StartStep {
     HeldUp(Duration),
     /// It is answered like this, without effect.
     Answers(StartReply),
+    /// The code that sends it panics.
+    Panics,
+}
+
+/// How the next read goes.
+#[derive(Debug)]
+enum ReadStep {
+    Takes(Duration),
+    Fails(GraphError),
+    Panics,
 }
 
 /// A scripted Graph. Without a script, reads answer with the job as it is and starts work.
@@ -45,7 +55,7 @@ pub struct ScriptedGraph {
 #[derive(Debug, Default)]
 struct State {
     jobs: HashMap<String, Job>,
-    reads: VecDeque<Result<Duration, GraphError>>,
+    reads: VecDeque<ReadStep>,
     throttle: Option<(u16, Duration)>,
     starts: VecDeque<StartStep>,
     unauthorized: Option<GraphError>,
@@ -99,12 +109,17 @@ impl ScriptedGraph {
 
     /// The next read takes this long and then answers as the job is then.
     pub fn next_read_takes(&self, span: Duration) {
-        self.state().reads.push_back(Ok(span));
+        self.state().reads.push_back(ReadStep::Takes(span));
     }
 
     /// The next read fails like this.
     pub fn next_read_fails(&self, error: GraphError) {
-        self.state().reads.push_back(Err(error));
+        self.state().reads.push_back(ReadStep::Fails(error));
+    }
+
+    /// The code of the next read panics.
+    pub fn next_read_panics(&self) {
+        self.state().reads.push_back(ReadStep::Panics);
     }
 
     /// The next read brings this Retry-After along.
@@ -125,6 +140,13 @@ impl ScriptedGraph {
     /// From now on every read and POST waits, once it has been counted, until the gate opens.
     pub fn close_gate(&self) {
         self.state().gated = true;
+        self.gate.forget_permits(usize::MAX);
+    }
+
+    /// Lets those pass that wait at the gate by now, and nobody else.
+    pub fn open_and_close_gate(&self) {
+        self.open_gate();
+        self.close_gate();
     }
 
     /// Lets everything that waits at the gate go on.
@@ -200,11 +222,12 @@ impl Graph for ScriptedGraph {
         };
         self.pass_gate().await;
         let result = match step {
-            Some(Err(error)) => Err(error),
-            Some(Ok(span)) => {
+            Some(ReadStep::Fails(error)) => Err(error),
+            Some(ReadStep::Takes(span)) => {
                 self.clock.sleep(span).await;
                 self.find_job(key)
             }
+            Some(ReadStep::Panics) => defect(),
             None => self.find_job(key),
         };
         self.told(began, result)
@@ -264,9 +287,16 @@ impl Graph for ScriptedGraph {
                 lost
             }
             StartStep::Answers(reply) => reply,
+            StartStep::Panics => defect(),
         };
         (reply, Cost { requests: 1, request_ids: vec!["scripted".to_owned()] })
     }
+}
+
+/// A defect of the code under the port.
+#[expect(clippy::panic, reason = "what the guard does about a panic is what is tested")]
+fn defect() -> ! {
+    panic!("a planted defect")
 }
 
 impl ScriptedGraph {

@@ -167,6 +167,24 @@ fn a_hold_is_told_first_and_may_have_no_end() {
 }
 
 #[test]
+fn a_hold_is_told_even_when_the_clock_stands_wrong() {
+    let hold = Hold {
+        by: Actor("alice@ops1".to_owned()),
+        reason: "import".to_owned(),
+        from: at(1_000),
+        lasts: None,
+    };
+    let job = JobRecord { hold: Some(hold), ..JobRecord::default() };
+    let (tenant, as_of) = (none(), at(500));
+    let view = View { job: &job, tenant: &tenant, as_of: &as_of, latest_entry: Some(at(1_000).at) };
+    let refused = look_back(&policy(), view, None);
+    assert!(
+        matches!(&refused, Err(Refusal::Defer(held)) if held.reason == Reason::OnHold),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn of_several_hindrances_the_longest_is_told() {
     let job = started(&[1_000]);
     let term = Term { from: at(1_000), lasts: Duration::from_secs(900) };

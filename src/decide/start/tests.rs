@@ -174,12 +174,40 @@ fn a_permit_needs_the_receipt_of_its_own_intent() {
 
 #[test]
 fn a_permit_lasts_while_the_lease_outlasts_the_post() {
-    let Decision::Start(intent) = fresh(StatusCode::Paused) else { panic!("no start") };
-    let own = crate::decide::Receipt::issue(Some(AttemptId(Uuid::from_u128(1))));
-    let permit = intent.permit(own, tick(100)).expect("a permit");
+    let (record, tenant) = (JobRecord::default(), TenantRecord::default());
+    let paused = seen(StatusCode::Paused, 100);
+    let decision = walk(&record, &tenant, 1_000, 1, &paused, tick(100));
+    let Decision::Start(intent) = decision else { panic!("no start") };
+    let permit = intent.permit(own(), tick(100)).expect("a permit");
     assert_eq!(permit.time_left(tick(100)), Some(Duration::from_secs(10)));
     assert_eq!(permit.time_left(tick(105)), Some(Duration::from_secs(10)));
     assert_eq!(permit.time_left(tick(106)), None, "later than D after the mark");
+}
+
+#[test]
+fn a_permit_ends_when_the_read_it_rests_on_is_too_old() {
+    // Read at 10, decided at 11; the commit then took its time.
+    let Decision::Start(intent) = fresh(StatusCode::Paused) else { panic!("no start") };
+    let permit = intent.permit(own(), tick(11)).expect("a permit");
+    assert!(permit.time_left(tick(15)).is_some());
+    assert_eq!(permit.time_left(tick(16)), None, "the read is six seconds old");
+}
+
+#[test]
+fn a_lease_under_the_same_id_is_somebody_elses() {
+    let (tenant, as_of) = (TenantRecord::default(), at(0));
+    let empty = JobRecord::default();
+    let view = View { job: &empty, tenant: &tenant, as_of: &as_of, latest_entry: None };
+    let first = acquire(&policy(), view, &ask(1)).expect("granted");
+    let view = View { job: &first.record, tenant: &tenant, as_of: &as_of, latest_entry: None };
+    match acquire(&policy(), view, &ask(1)) {
+        Err(Refusal::Defer(deferral)) => assert_eq!(deferral.reason, Reason::LeaseHeld),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn own() -> crate::decide::Receipt {
+    crate::decide::Receipt::issue(Some(AttemptId(Uuid::from_u128(1))))
 }
 
 proptest! {

@@ -1,0 +1,88 @@
+//! Time passes where it should not: slow reads, slow commits, processes that are held up, clocks
+//! that are set.
+
+use std::time::Duration;
+
+use startguard::{
+    model::{OutcomeKind, Reason, Timestamp},
+    ports::Clock as _,
+    testing::{StartStep, StoreFault},
+};
+
+use super::world::{World, deferred, failed, key, paused, request, told};
+
+#[tokio::test]
+async fn a_process_held_up_past_its_lease_does_not_post() {
+    let world = World::new();
+    world.graph.next_start(StartStep::HeldUp(Duration::from_secs(61)));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), failed(Reason::Timeout));
+    assert_eq!(world.posts(), 0);
+    assert_eq!(world.journal().await, ["intent", "outcome failed timeout"]);
+    // Proof that nothing was sent gives the intent back: no cool-down.
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started);
+}
+
+#[tokio::test]
+async fn a_slow_read_never_leads_to_a_start_on_stale_news() {
+    let world = World::new();
+    world.graph.next_read_takes(Duration::from_secs(6));
+    assert_eq!(told(&world.start().await), failed(Reason::Timeout));
+    world.graph.next_read_takes(Duration::from_secs(70));
+    assert_eq!(told(&world.start().await), failed(Reason::Timeout));
+    assert_eq!(world.posts(), 0);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_keeps_starts_off() {
+    let world = World::new();
+    world.start().await;
+    world.graph.set(&key(), paused());
+    let yesterday = world.clock.wall().saturating_sub(Duration::from_secs(86_400));
+    world.clock.set_wall(yesterday.unwrap_or(Timestamp::MIN));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), failed(Reason::StoreUnavailable));
+    assert!(answer.message.contains("clock"), "{}", answer.message);
+    assert_eq!((world.graph.reads(), world.posts()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_clock_set_forward_does_not_end_the_cooldown() {
+    let world = World::new();
+    world.start().await;
+    world.graph.set(&key(), paused());
+    let later = world.clock.wall().saturating_add(Duration::from_secs(30 * 86_400));
+    world.clock.set_wall(later.unwrap_or(Timestamp::MAX));
+    assert_eq!(told(&world.start().await), deferred(Reason::Cooldown));
+}
+
+#[tokio::test]
+async fn a_slow_commit_never_leads_to_a_start_on_stale_news() {
+    let world = World::new();
+    world.graph.next_read_takes(Duration::from_secs(3));
+    // Load, load (after the token), lease, load, intent: written in time, and then too late to send.
+    world.store.fault_at(5, StoreFault::Slow(Duration::from_secs(3)));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), failed(Reason::Timeout), "{answer:?}");
+    assert_eq!(world.posts(), 0);
+    assert_eq!(world.journal().await, ["intent", "outcome failed timeout"]);
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started, "it was given back");
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_while_its_holder_read_is_anothers_to_take() {
+    let world = World::new();
+    world.graph.close_gate();
+    let slow = world.spawn(request());
+    super::world::until(|| world.graph.reads() == 1).await;
+    world.clock.advance(Duration::from_secs(61));
+    let other = world.another();
+    let other = tokio::spawn(async move { other.start(request()).await });
+    super::world::until(|| world.graph.reads() == 2).await;
+    world.graph.open_gate();
+    let (slow, other) = (slow.await.expect("an answer"), other.await.expect("an answer"));
+    assert_eq!(other.outcome, OutcomeKind::Started);
+    assert_ne!(slow.outcome, OutcomeKind::Started);
+    assert_eq!((slow.graph.starts, world.posts()), (0, 1));
+    assert!(other.fencing_token > slow.fencing_token);
+}
