@@ -1,0 +1,501 @@
+//! The steps that holders, Graph, operators and time can take, in any order.
+
+use stateright::{Model, Property};
+use startguard::{
+    decide::{self, StartReply},
+    model::{Actor, JobRecord, Reply},
+};
+
+use super::{
+    bounds::Bounds,
+    fault::Fault,
+    liveness,
+    records::Scene,
+    world::{GONE, Holder, Mark, Outcome, Post, Promise, Saw, Seen, Sent, Who, World},
+};
+
+/// How a commit ends for the one who asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// Done, and told so.
+    Done,
+    /// Done, and the answer is lost.
+    Lost,
+    /// Not done.
+    Failed,
+}
+
+const ANSWERS: [Answered; 3] = [Answered::Done, Answered::Lost, Answered::Failed];
+
+/// How a POST ends that leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It acts, and its answer arrives.
+    Accepted,
+    /// It acts, and its answer is lost.
+    AcceptedUnheard,
+    /// It is refused with a clear no.
+    Refused,
+    /// It is refused with 503 and a Retry-After.
+    ToldToWait,
+    /// It is lost on the way.
+    Lost,
+}
+
+const FATES: [Fate; 5] =
+    [Fate::Accepted, Fate::AcceptedUnheard, Fate::Refused, Fate::ToldToWait, Fate::Lost];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A tick passes.
+    Tick,
+    /// A holder that is idle loads the records and asks for the lease.
+    Load(Who),
+    /// It commits the lease.
+    Grant(Who, Answered),
+    /// It reads the job.
+    Read(Who, Saw),
+    /// The read fails.
+    ReadFails(Who),
+    /// It loads the records again and decides.
+    Decide(Who),
+    /// It commits the intent.
+    Intend(Who, Answered),
+    /// It checks the permit, by a clock that is so many ticks slow, and sends.
+    Send(Who, u8),
+    /// It checks the permit, and the connection cannot be made: nothing is sent.
+    SendUnconnected(Who),
+    /// What becomes of a POST under way.
+    Arrive(usize, Fate),
+    /// Its answer does not come: the connection closes, or the deadline passes.
+    GiveUp(Who),
+    /// It reads again, and settles for what it saw.
+    Look(Who, Saw),
+    /// It writes a decision against a start, and releases.
+    Renounce(Who),
+    /// It writes the outcome, and releases.
+    Close(Who, Answered),
+    /// Its process dies.
+    Crash(Who),
+    /// A person or the service stops the job.
+    Stop,
+    /// An operator puts the job on hold, or lifts it.
+    Hold(bool),
+    /// An operator gives the budget back.
+    Reset,
+    /// The store's clock is set back behind its newest entry, or right again.
+    SetBack(bool),
+}
+
+/// The model that stateright explores.
+#[derive(Debug)]
+pub struct Protocol {
+    pub scene: Scene,
+}
+
+impl Protocol {
+    pub fn new(bounds: Bounds) -> Self {
+        Self { scene: Scene::new(bounds) }
+    }
+
+    pub fn bounds(&self) -> &Bounds {
+        &self.scene.bounds
+    }
+
+    /// The world after a step, with everybody in the place where they were.
+    pub fn take(&self, world: &World, step: Step) -> Option<World> {
+        let mut next = world.clone();
+        self.step(&mut next, step)?;
+        Some(next)
+    }
+
+    /// In how many ticks an ask for the lease is told to ask again; `None`: it is granted.
+    pub fn deferred(&self, world: &World) -> Option<u32> {
+        let after = self.scene.deferral(&self.scene.inflate(&world.record))?;
+        let ticks = after.as_nanos().div_ceil(self.bounds().tick.as_nanos());
+        Some(u32::try_from(ticks).unwrap_or(u32::MAX))
+    }
+
+    /// Everything a read may say now.
+    fn reads(&self, world: &World) -> impl Iterator<Item = Saw> + use<> {
+        let now = if world.runs { Saw::Runs } else { Saw::Stopped };
+        let before = if world.runs { Saw::Stopped } else { Saw::Runs };
+        let stale = (world.changed < self.bounds().lag).then_some(before);
+        [Some(now), stale, Some(Saw::Odd)].into_iter().flatten()
+    }
+
+    /// A write to the record. Whoever has a commit pending on the version before it will get a
+    /// conflict and look again; so that is where it stands now.
+    fn write(&self, world: &mut World, by: Who, record: &JobRecord) {
+        let record = self.scene.deflate(record);
+        if world.record == record {
+            return;
+        }
+        world.record = record;
+        if self.scene.has(Fault::IgnoreVersions) {
+            return;
+        }
+        for (place, holder) in world.holders.iter_mut().enumerate() {
+            if place == usize::from(by) {
+                continue;
+            }
+            *holder = match *holder {
+                Holder::Granting { .. } => Holder::Idle,
+                Holder::Intending { seen, .. } => Holder::Observed(seen),
+                same => same,
+            };
+        }
+    }
+
+    /// A load. Under one planted fault its snapshot is kept, and committed over whatever is there.
+    fn loaded(&self, world: &mut World, who: Who) {
+        if self.scene.has(Fault::IgnoreVersions) {
+            world.stale.resize(self.bounds().holders, world.record);
+            world.stale[usize::from(who)] = world.record;
+        }
+    }
+
+    /// The record that a pending commit is based on.
+    fn base(&self, world: &World, who: Who) -> JobRecord {
+        let stale = world.stale.get(usize::from(who));
+        self.scene.inflate(stale.unwrap_or(&world.record))
+    }
+
+    fn holds_lease(world: &World, who: Who) -> bool {
+        world.record.lease.is_some_and(|lease| lease.who == who)
+    }
+
+    fn step(&self, world: &mut World, step: Step) -> Option<()> {
+        let scene = &self.scene;
+        let behind = world.behind;
+        match step {
+            Step::Tick => world.grow_older(self.bounds()),
+            Step::Load(who) => {
+                let record = scene.inflate(&world.record);
+                let open = |mark: Mark| mark.who == GONE && mark.result == Outcome::Open;
+                if scene.has(Fault::ResumeOpenIntent) && world.marks().any(open) {
+                    world.holders[usize::from(who)] = Holder::Permitted { mark: 0, seen: FRESH };
+                    return Some(());
+                }
+                scene.acquire(who, &record, 0, behind)?;
+                self.loaded(world, who);
+                world.holders[usize::from(who)] = Holder::Granting { as_of: 0 };
+            }
+            Step::Grant(who, answered) => {
+                let Holder::Granting { as_of } = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                let next = match answered {
+                    Answered::Done => Holder::Leased,
+                    Answered::Lost | Answered::Failed => Holder::Closing(None),
+                };
+                if answered != Answered::Failed {
+                    let base = self.base(world, who);
+                    let record = scene.acquire(who, &base, as_of, behind)?;
+                    self.write(world, who, &record);
+                }
+                world.holders[usize::from(who)] = next;
+                if scene.has(Fault::SkipTheRead) && next == Holder::Leased {
+                    let seen = Seen { saw: Saw::Nothing, ..FRESH };
+                    world.holders[usize::from(who)] = Holder::Observed(seen);
+                }
+            }
+            Step::Read(who, saw) => {
+                let under_lease = Self::holds_lease(world, who);
+                world.holders[usize::from(who)] =
+                    Holder::Observed(Seen { saw, age: 0, under_lease });
+            }
+            Step::ReadFails(who) => world.holders[usize::from(who)] = Holder::Closing(None),
+            Step::Decide(who) => {
+                let Holder::Observed(seen) = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                let record = scene.inflate(&world.record);
+                self.loaded(world, who);
+                if scene.intend(who, &record, 0, behind, seen).is_none() {
+                    world.holders[usize::from(who)] = Holder::Renouncing(seen.saw);
+                    return Some(());
+                }
+                if behind || world.record.held {
+                    world.breaks(Promise::FailClosed);
+                }
+                world.holders[usize::from(who)] = if scene.has(Fault::IntentAfterPost) {
+                    Holder::Permitted { mark: 0, seen }
+                } else {
+                    Holder::Intending { as_of: 0, seen }
+                };
+            }
+            Step::Intend(who, answered) => {
+                let Holder::Intending { as_of, seen } = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                if answered != Answered::Failed {
+                    let base = self.base(world, who);
+                    let record = scene.intend(who, &base, as_of, behind, seen)?;
+                    self.write(world, who, &record);
+                }
+                let mark = if scene.has(Fault::MarkAfterCommit) { 0 } else { as_of };
+                let told = answered == Answered::Done || scene.has(Fault::NoReceiptNeeded);
+                world.holders[usize::from(who)] = match told {
+                    true => Holder::Permitted { mark, seen },
+                    false => Holder::Closing(None),
+                };
+            }
+            Step::Send(who, slow) => {
+                let Holder::Permitted { mark, seen } = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                if scene.may_send(who, mark, seen, slow) {
+                    self.sent(world, who, seen);
+                } else {
+                    world.holders[usize::from(who)] = scene.settle(&StartReply::TooLate);
+                }
+            }
+            Step::SendUnconnected(who) => {
+                let reply = StartReply::NotSent { problem: String::new() };
+                world.holders[usize::from(who)] = scene.settle(&reply);
+            }
+            Step::Arrive(at, fate) => self.arrive(world, at, fate)?,
+            Step::GiveUp(who) => {
+                let reply = StartReply::Unclear { problem: String::new() };
+                world.holders[usize::from(who)] = match scene.has(Fault::RetryOnLostAnswer) {
+                    true => Holder::Permitted { mark: 0, seen: FRESH },
+                    false => scene.settle(&reply),
+                };
+            }
+            Step::Look(who, saw) => {
+                let result = if saw == Saw::Runs { Outcome::Started } else { Outcome::InDoubt };
+                world.holders[usize::from(who)] = Holder::Closing(Some(result));
+            }
+            Step::Renounce(who) => {
+                let Holder::Renouncing(saw) = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                let record = scene.renounce(who, scene.inflate(&world.record), saw);
+                self.write(world, who, &record);
+                world.leave(who);
+            }
+            Step::Close(who, answered) => {
+                let Holder::Closing(result) = world.holders[usize::from(who)] else {
+                    return None;
+                };
+                let record = scene.close(who, scene.inflate(&world.record), result);
+                self.write(world, who, &record);
+                if answered == Answered::Done {
+                    world.leave(who);
+                }
+            }
+            Step::Crash(who) => world.leave(who),
+            Step::Stop => {
+                world.runs = false;
+                world.changed = 0;
+            }
+            Step::Hold(on) => {
+                let record = scene.inflate(&world.record);
+                let now = scene.moment(0);
+                let record = match on {
+                    true => decide::hold(record, &now, Actor(String::new()), String::new(), None),
+                    false => decide::release(record, &now)?,
+                };
+                self.write(world, GONE, &record);
+            }
+            Step::Reset => {
+                let (mut record, _) = decide::reset(scene.inflate(&world.record));
+                if scene.has(Fault::ResetForgivesCooldown) {
+                    record.starts.clear();
+                }
+                self.write(world, GONE, &record);
+                world.sent.iter_mut().flatten().for_each(|sent| sent.forgiven = true);
+            }
+            Step::SetBack(on) => world.behind = on,
+        }
+        self.judge(world);
+        Some(())
+    }
+
+    /// A POST leaves. Here the promises are judged.
+    fn sent(&self, world: &mut World, who: Who, seen: Seen) {
+        let bounds = self.bounds();
+        let fresh = seen.age <= bounds.oldest_read() && seen.under_lease;
+        if seen.saw != Saw::Stopped || !fresh {
+            world.breaks(Promise::StateFirst);
+        }
+        if world.flights().next().is_some() {
+            world.breaks(Promise::OneInFlight);
+        }
+        let left = world.record.lease.filter(|lease| lease.who == who);
+        let left = left.map(|lease| bounds.lease.saturating_sub(bounds.span(lease.age)));
+        if left.is_none_or(|left| left < bounds.request_timeout) {
+            world.breaks(Promise::Fenced);
+        }
+        let own = world.marks().find(|mark| mark.who == who);
+        if own.is_none() {
+            world.breaks(Promise::NeverForgotten);
+        }
+        let intent = own.map_or(0, |mark| mark.age);
+        let earlier: Vec<Sent> = world.sent.iter().flatten().copied().collect();
+        let apart = |sent: &Sent| sent.intent.abs_diff(intent);
+        if earlier.iter().any(|sent| sent.who == who || apart(sent) < bounds.cooldown) {
+            world.breaks(Promise::NeverRepeated);
+        }
+        let within = |sent: &&Sent| !sent.forgiven && apart(sent) < bounds.window;
+        if earlier.iter().filter(within).count() >= usize::try_from(bounds.max_starts).unwrap_or(0)
+        {
+            world.breaks(Promise::Bounded);
+        }
+        put(&mut world.sent, Sent { who, intent, forgiven: false });
+        put(&mut world.posts, Post { who, age: 0 });
+        world.holders[usize::from(who)] = Holder::Posting { since: 0 };
+        if self.scene.has(Fault::ReleaseBeforeSettle) {
+            world.record.lease = None;
+        }
+    }
+
+    fn arrive(&self, world: &mut World, at: usize, fate: Fate) -> Option<()> {
+        let post = world.posts[at].take()?;
+        if matches!(fate, Fate::Accepted | Fate::AcceptedUnheard) {
+            if world.runs {
+                world.breaks(Promise::NoneOnRunning);
+            }
+            world.runs = true;
+            world.changed = 0;
+        }
+        let reply = Reply { status: 0, code: None, message: None, request_id: None };
+        let reply = match fate {
+            Fate::Accepted => StartReply::Accepted,
+            Fate::Refused => StartReply::Rejected(Reply { status: 403, ..reply }),
+            Fate::ToldToWait => StartReply::Throttled { reply, retry_after: None },
+            Fate::AcceptedUnheard | Fate::Lost => return Some(()),
+        };
+        let heard = world.holders.get_mut(usize::from(post.who))?;
+        *heard = match self.scene.has(Fault::RetryOn503) && fate == Fate::ToldToWait {
+            true => Holder::Permitted { mark: 0, seen: FRESH },
+            false => self.scene.settle(&reply),
+        };
+        Some(())
+    }
+
+    /// What must hold after every step.
+    fn judge(&self, world: &mut World) {
+        // Every POST of the window is in the record, at its time.
+        let kept = |sent: &Sent| world.marks().any(|mark| mark.age == sent.intent);
+        let horizon = self.bounds().horizon();
+        if !world.sent.iter().flatten().filter(|sent| sent.intent < horizon).all(kept) {
+            world.breaks(Promise::NeverForgotten);
+        }
+        // While a POST has time for its answer, nobody else can have the lease.
+        let waits = |who: Who| match world.holders.get(usize::from(who)) {
+            Some(Holder::Posting { since }) => *since < self.bounds().deadline(),
+            _ => false,
+        };
+        if world.flights().any(|post| waits(post.who) && !Self::holds_lease(world, post.who)) {
+            world.breaks(Promise::Fenced);
+        }
+    }
+}
+
+/// A read as fresh as can be.
+const FRESH: Seen = Seen { saw: Saw::Stopped, age: 0, under_lease: true };
+
+/// Puts one more where there is room. Where there is none, a promise is broken already.
+fn put<T, const N: usize>(slots: &mut [Option<T>; N], one: T) {
+    if let Some(slot) = slots.iter_mut().find(|slot| slot.is_none()) {
+        *slot = Some(one);
+    }
+}
+
+impl Model for Protocol {
+    type State = World;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new()]
+    }
+
+    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
+        if world.broken != 0 {
+            return;
+        }
+        steps.push(Step::Tick);
+        for place in 0..self.bounds().holders {
+            let who = u8::try_from(place).unwrap_or(GONE);
+            match world.holders[place] {
+                Holder::Idle => steps.push(Step::Load(who)),
+                Holder::Granting { .. } => {
+                    steps.extend(ANSWERS.map(|answered| Step::Grant(who, answered)));
+                }
+                Holder::Leased => {
+                    steps.extend(self.reads(world).map(|saw| Step::Read(who, saw)));
+                    steps.push(Step::ReadFails(who));
+                }
+                Holder::Observed(_) => steps.push(Step::Decide(who)),
+                Holder::Intending { .. } => {
+                    steps.extend(ANSWERS.map(|answered| Step::Intend(who, answered)));
+                }
+                Holder::Permitted { .. } => {
+                    steps.extend((0..=self.bounds().drift).map(|slow| Step::Send(who, slow)));
+                    steps.push(Step::SendUnconnected(who));
+                }
+                Holder::Posting { .. } => steps.push(Step::GiveUp(who)),
+                Holder::Looking => {
+                    steps.extend(self.reads(world).map(|saw| Step::Look(who, saw)));
+                }
+                Holder::Renouncing(_) => steps.push(Step::Renounce(who)),
+                Holder::Closing(_) => {
+                    steps.push(Step::Close(who, Answered::Done));
+                    steps.push(Step::Close(who, Answered::Lost));
+                }
+            }
+            if world.holders[place] != Holder::Idle {
+                steps.push(Step::Crash(who));
+            }
+        }
+        for (at, post) in world.posts.iter().enumerate() {
+            let Some(post) = post else { continue };
+            let heard = world.holders.get(usize::from(post.who));
+            let heard = matches!(heard, Some(Holder::Posting { .. }));
+            let told = |fate: &Fate| heard || matches!(fate, Fate::AcceptedUnheard | Fate::Lost);
+            steps.extend(FATES.into_iter().filter(told).map(|fate| Step::Arrive(at, fate)));
+        }
+        if world.runs {
+            steps.push(Step::Stop);
+        }
+        if self.bounds().operator {
+            steps.push(Step::Hold(!world.record.held));
+            steps.push(Step::Reset);
+        }
+        if self.bounds().set_back {
+            steps.push(Step::SetBack(!world.behind));
+        }
+    }
+
+    fn next_state(&self, world: &World, step: Step) -> Option<World> {
+        let next = self.take(world, step)?.normal(self.bounds());
+        (next != *world).then_some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        fn keeps(world: &World, promise: Promise) -> bool {
+            world.broken & promise.bit() == 0
+        }
+        vec![
+            Property::always("S1 state first", |_, w| keeps(w, Promise::StateFirst)),
+            Property::always("S2 one in flight", |_, w| keeps(w, Promise::OneInFlight)),
+            Property::always("S2 fenced", |_, w| keeps(w, Promise::Fenced)),
+            Property::always("S3 never forgotten", |_, w| keeps(w, Promise::NeverForgotten)),
+            Property::always("S4 never repeated", |_, w| keeps(w, Promise::NeverRepeated)),
+            Property::always("S5 bounded", |_, w| keeps(w, Promise::Bounded)),
+            Property::always("S6 fail closed", |_, w| keeps(w, Promise::FailClosed)),
+            Property::always("none on running", |_, w| keeps(w, Promise::NoneOnRunning)),
+            Property::always("L eventually started", liveness::holds),
+            // That the model is not empty: what must be possible is.
+            Property::sometimes("a start works", |_, w: &World| w.runs),
+            Property::sometimes("an intent stays in doubt", |_, w: &World| {
+                w.marks().any(|mark| mark.who == GONE && mark.result == Outcome::InDoubt)
+            }),
+            Property::sometimes("the budget is used up", |m: &Self, w: &World| {
+                w.sent.iter().flatten().count() == usize::try_from(m.bounds().max_starts).unwrap_or(0)
+            }),
+        ]
+    }
+}
