@@ -75,8 +75,10 @@ fn run(cli: Cli) -> Exit {
 
 /// What every command needs before it begins: the environment, where to print, where to log.
 fn prepare(global: &Global) -> Result<(Ui, Environment), Failure> {
-    let environment = Environment::from_process()
-        .map_err(|error| Failure { exit: Exit::USAGE, ..Failure::failed(&error, error.remedy()) })?;
+    let environment = Environment::from_process().map_err(|error| Failure {
+        exit: Exit::USAGE,
+        ..Failure::failed(&error, error.remedy())
+    })?;
     let chosen = |flag: Option<OutputArg>, variable: &str| match (flag, environment.get(variable)) {
         (Some(flag), _) => Ok(flag),
         (None, None) => Ok(OutputArg::Text),
@@ -103,7 +105,10 @@ fn prepare(global: &Global) -> Result<(Ui, Environment), Failure> {
         (false, _) => "trace",
     };
     telemetry::init(filter, format).map_err(|error| {
-        Failure::usage(failure::chain(&error), "set STARTGUARD_LOG to error, warn, info, debug or trace")
+        Failure::usage(
+            failure::chain(&error),
+            "set STARTGUARD_LOG to error, warn, info, debug or trace",
+        )
     })?;
     Ok((Ui::new(output), environment))
 }

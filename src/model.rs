@@ -1,10 +1,12 @@
 //! The nouns: plain data, checked once where it is made. No I/O, no clock, no policy.
 
 mod answer;
+mod auth;
 mod cloud;
 mod id;
 mod job;
 mod journal;
+mod naming;
 mod observation;
 mod policy;
 mod printable;
@@ -13,6 +15,7 @@ mod reply;
 mod time;
 
 pub use answer::{Answer, GraphCost, ObservedFacts, OutcomeKind, QuarantineFacts, Reason};
+pub use auth::AuthKind;
 pub use cloud::Cloud;
 pub use id::{
     Actor, AttemptId, FencingToken, IdError, JobId, JobKey, JobRef, ServicePrincipalId, TenantKey,
@@ -22,6 +25,7 @@ pub use journal::{
     BrokenLink, EntryFacts, EntryKind, HistoryQuery, JournalEntry, JournalHash, NewEntry,
     Verification,
 };
+pub use naming::{JobArg, NamingError, ServicePrincipalRef};
 pub use observation::Observation;
 pub use policy::{OnState, Policy};
 pub use printable::{is_hidden, printable, printable_json};

@@ -2,10 +2,7 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::{
-    EnvFilter,
-    fmt::{self, MakeWriter},
-};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::model::{is_hidden, printable_json};
 
@@ -45,7 +42,8 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
     for directive in QUIET.iter().filter_map(|directive| directive.parse().ok()) {
         parsed = parsed.add_directive(directive);
     }
-    let builder = fmt().with_env_filter(parsed).with_writer(Printable).with_ansi(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(parsed).with_writer(Printable).with_ansi(false);
     let set = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -1,4 +1,5 @@
 //! What can be typed.
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, shown as they are")]
 
 use std::{path::PathBuf, time::Duration};
 
@@ -180,7 +181,10 @@ mod tests {
         };
         let minutes = |n: u64| Some(Duration::from_secs(60 * n));
         let job = vec!["workday".to_owned()];
-        assert_eq!(parse(&["startguard", "start", "--wait", "workday"]), (minutes(10), job.clone()));
+        assert_eq!(
+            parse(&["startguard", "start", "--wait", "workday"]),
+            (minutes(10), job.clone())
+        );
         assert_eq!(parse(&["startguard", "start", "--wait=2m", "workday"]), (minutes(2), job));
     }
 }

@@ -2,7 +2,7 @@
 
 mod lazy;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +68,10 @@ impl Program {
 
     /// Reads the configuration.
     pub(super) fn quiet_settings(&self) -> Result<Settings, Failure> {
-        config::load(&self.flags, &self.environment)
-            .map_err(|error| Failure { exit: Exit::USAGE, ..Failure::failed(&error, error.remedy()) })
+        config::load(&self.flags, &self.environment).map_err(|error| Failure {
+            exit: Exit::USAGE,
+            ..Failure::failed(&error, error.remedy())
+        })
     }
 
     /// A session from the configuration. Nothing is opened or sent yet.
@@ -156,7 +158,10 @@ pub(super) fn reach(settings: &Settings) -> Result<Reach, Failure> {
     .map_err(untrusted)?;
     let identity: Arc<dyn Identity> = match identity::identity(
         identity_settings(settings),
-        || tls::client_config(ca_file),
+        {
+            let ca_file = settings.graph.ca_file.clone();
+            move || tls::client_config(ca_file.as_deref())
+        },
         Arc::clone(&clock),
     ) {
         Ok(identity) => identity,
@@ -179,9 +184,6 @@ pub(super) fn reach(settings: &Settings) -> Result<Reach, Failure> {
     Ok(Reach { graph: Arc::new(graph), identity })
 }
 
-/// How long one call for a token may take.
-const TOKEN_WITHIN: Duration = identity::DEADLINE;
-
 fn identity_settings(settings: &Settings) -> IdentitySettings {
     let auth = &settings.auth;
     let secret = |secret: &Option<SecretString>| secret.clone();
@@ -198,6 +200,6 @@ fn identity_settings(settings: &Settings) -> IdentitySettings {
         token_file: auth.token_file.clone(),
         managed_identity_hint: auth.managed_identity_hint,
         connect_timeout: settings.graph.connect_timeout,
-        deadline: TOKEN_WITHIN,
+        deadline: identity::TOKEN_DEADLINE,
     }
 }

@@ -56,8 +56,10 @@ impl Asked {
                 configured: Some((section.name.clone(), section.policy.clone())),
             });
         }
-        let arg = JobArg::parse(typed)
-            .map_err(|error| Failure { exit: Exit::USAGE, ..Failure::failed(&error, error.remedy()) })?;
+        let arg = JobArg::parse(typed).map_err(|error| Failure {
+            exit: Exit::USAGE,
+            ..Failure::failed(&error, error.remedy())
+        })?;
         Ok(Self {
             typed: typed.to_owned(),
             service_principal: arg.service_principal,
@@ -85,8 +87,9 @@ impl Asked {
         let job_id = match &self.job {
             Some(id) => id.clone(),
             None => match session.guard.jobs(&service_principal).await {
-                Ok(jobs) => only_job(&self.typed, &service_principal, &jobs)
-                    .map_err(NotFound::Usage)?,
+                Ok(jobs) => {
+                    only_job(&self.typed, &service_principal, &jobs).map_err(NotFound::Usage)?
+                }
                 Err(error) => return Err(self.unknown(Some(service_principal), error)),
             },
         };
@@ -160,7 +163,9 @@ fn no_principal(session: &Session, named: &ServicePrincipalRef) -> ReadError {
     ReadError {
         outcome: OutcomeKind::Failed,
         reason: Some(Reason::NotFound),
-        message: format!("no service principal is called {typed:?}, nor a job in the configuration"),
+        message: format!(
+            "no service principal is called {typed:?}, nor a job in the configuration"
+        ),
         remedy: Some(remedy),
         retry_after: None,
     }

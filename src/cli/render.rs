@@ -39,7 +39,8 @@ pub(super) fn answer(ui: Ui, told: &Told<'_>, now: Timestamp) -> String {
         OutcomeKind::Deferred => Tone::Notice,
         OutcomeKind::Denied | OutcomeKind::Failed | OutcomeKind::InDoubt => Tone::Bad,
     };
-    let mut text = format!("{}: {}", toned(told.job, Tone::Strong), toned(told.outcome.as_str(), tone));
+    let mut text =
+        format!("{}: {}", toned(told.job, Tone::Strong), toned(told.outcome.as_str(), tone));
     if let Some(reason) = told.reason {
         text.push_str(&format!(" ({})", toned(reason, tone)));
     }
@@ -116,7 +117,7 @@ pub(super) fn since(at: Timestamp, now: Timestamp) -> String {
 /// A time on the operator's clock; with its date where that is not today's.
 pub(super) fn local(at: Timestamp, now: Timestamp) -> String {
     let zone = TimeZone::system();
-    let (at, now) = (at.to_zoned(zone.clone()), now.to_zoned(zone));
+    let (at, now) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone));
     let format = if at.date() == now.date() { "%H:%M:%S %Z" } else { "%Y-%m-%d %H:%M:%S %Z" };
     at.strftime(format).to_string()
 }

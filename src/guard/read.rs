@@ -87,6 +87,14 @@ impl Guard {
         StatusReport { observation, start: attempt.answer(end), read_failed }
     }
 
+    /// Whether Graph said to wait, and for how long still: nothing of this tenant may be asked before.
+    pub async fn told_to_wait(&self) -> Option<Duration> {
+        match self.core.not_throttled().await {
+            Err(GraphError::Throttled { retry_after, .. }) => retry_after,
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     /// Lists a service principal's jobs.
     ///
     /// # Errors

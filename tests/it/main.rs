@@ -1,7 +1,10 @@
 //! The one integration binary: a module per area.
 
+mod config;
 mod emulator;
 mod guard;
+mod identity;
+mod processes;
 mod store_contract;
 mod store_sqlite_files;
 mod store_sqlite_many;

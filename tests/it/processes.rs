@@ -173,9 +173,8 @@ async fn until(what: &str, level: impl Fn() -> bool) {
 
 async fn held_up(hold_read: bool) {
     let operation = if hold_read { OperationKind::GetJob } else { OperationKind::Start };
-    let slow = FaultRule::on(operation, Effect::None)
-        .times(1)
-        .delayed_before(Duration::from_millis(400));
+    let slow =
+        FaultRule::on(operation, Effect::None).times(1).delayed_before(Duration::from_millis(400));
     let emulator = Emulator::builder()
         .job(SP, JobConfig::new("held", "Paused"))
         .timing(instantly())

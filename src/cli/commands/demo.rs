@@ -90,18 +90,23 @@ struct Played {
 }
 
 pub(in crate::cli) async fn run(program: &Program) -> Result<Exit, Failure> {
-    let emulator = Emulator::start(fleet()).await.map_err(|error| {
-        Failure::failed(&error, "the demo needs a free port on 127.0.0.1")
+    let emulator = Emulator::start(fleet())
+        .await
+        .map_err(|error| Failure::failed(&error, "the demo needs a free port on 127.0.0.1"))?;
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failure::failed(&error, "the demo needs a temporary folder; see TMPDIR")
     })?;
-    let folder = tempfile::tempdir()
-        .map_err(|error| Failure::failed(&error, "the demo needs a temporary folder; see TMPDIR"))?;
     let stage = Stage::set(program, &emulator, folder.path())?;
-    narrate(program.ui, "A Graph emulator listens on loopback; the ledger is in a temporary folder.")?;
+    narrate(
+        program.ui,
+        "A Graph emulator listens on loopback; the ledger is in a temporary folder.",
+    )?;
     let mut played = Vec::new();
     for scene in scenes() {
         played.push(stage.play(scene, program.ui).await?);
     }
-    let journal = stage.first().guard.store().verify().await.map_err(super::history::unavailable)?;
+    let journal =
+        stage.first().guard.store().verify().await.map_err(super::history::unavailable)?;
     let violations = emulator.violations();
     let held = violations == 0 && journal.broken.is_none() && played.iter().all(|one| one.held);
     tell(program.ui, &played, violations, journal.entries, held)?;
@@ -122,7 +127,9 @@ fn fleet() -> EmulatorConfig {
     ] {
         config.add_job(SP, job);
     }
-    config.faults.push(FaultRule::on(OperationKind::Start, Effect::lost_after()).on_job(SP, "lost"));
+    config
+        .faults
+        .push(FaultRule::on(OperationKind::Start, Effect::lost_after()).on_job(SP, "lost"));
     // Slow enough that the whole storm has arrived before the one start is answered.
     config.timing.action_latency = Duration::from_millis(200);
     config
@@ -138,8 +145,9 @@ impl<'a> Stage<'a> {
     /// Guards over one ledger, each made from a configuration as a process of its own would.
     fn set(program: &Program, emulator: &'a Emulator, folder: &Path) -> Result<Self, Failure> {
         let file = folder.join("startguard.toml");
-        std::fs::write(&file, configuration(emulator.base_url(), folder))
-            .map_err(|error| Failure::failed(&error, "the demo needs a temporary folder; see TMPDIR"))?;
+        std::fs::write(&file, configuration(emulator.base_url(), folder)).map_err(|error| {
+            Failure::failed(&error, "the demo needs a temporary folder; see TMPDIR")
+        })?;
         let demo = Program {
             ui: program.ui,
             flags: Flags { config: Some(file), ..Flags::default() },
@@ -182,7 +190,8 @@ impl<'a> Stage<'a> {
     }
 
     async fn storm(&self, scene: &Scene) -> Result<Vec<Answer>, Failure> {
-        let callers = self.processes.iter().cycle().take(CALLERS).map(|session| ask(session, scene));
+        let callers =
+            self.processes.iter().cycle().take(CALLERS).map(|session| ask(session, scene));
         futures_util::future::try_join_all(callers).await
     }
 }
@@ -221,8 +230,7 @@ async fn ask(session: &Session, scene: &Scene) -> Result<Answer, Failure> {
 /// A single caller gets just the scene's answer. Of a storm the callers of one process share one
 /// start, and everybody else is told to wait.
 fn as_expected(scene: &Scene, answers: &[Answer]) -> bool {
-    let wanted =
-        |answer: &Answer| answer.outcome == scene.outcome && answer.reason == scene.reason;
+    let wanted = |answer: &Answer| answer.outcome == scene.outcome && answer.reason == scene.reason;
     if !scene.storm {
         return answers.iter().all(wanted);
     }
@@ -249,7 +257,13 @@ fn narrate(ui: Ui, text: &str) -> Result<(), Failure> {
     if ui.is_json() { Ok(()) } else { ui.text(&ui.paragraph(text, "")) }
 }
 
-fn tell(ui: Ui, played: &[Played], violations: u64, entries: u64, held: bool) -> Result<(), Failure> {
+fn tell(
+    ui: Ui,
+    played: &[Played],
+    violations: u64,
+    entries: u64,
+    held: bool,
+) -> Result<(), Failure> {
     if ui.is_json() {
         for one in played {
             ui.json(&json!({

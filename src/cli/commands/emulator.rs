@@ -1,4 +1,5 @@
 //! `startguard emulator`.
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, shown as they are")]
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -71,8 +72,8 @@ fn read(file: &std::path::Path) -> Result<EmulatorConfig, Failure> {
             "docs/guide.md shows a fleet file",
         )
     };
-    let text =
-        std::fs::read_to_string(file).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| unusable(format!("cannot be read: {error}")))?;
     let parsed = if file.extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
         serde_json::from_str(&text).map_err(|error| error.to_string())
     } else {

@@ -52,7 +52,7 @@ fn since(text: &str) -> Result<Since, String> {
     }
     // A date, or a date and a time without an offset, is the operator's local time.
     if let Ok(local) = text.parse::<civil::DateTime>()
-        && let Ok(at) = local.to_zoned(TimeZone::system())
+        && let Ok(at) = local.to_zoned_datetime(TimeZone::system())
     {
         return Ok(Since::At(at.timestamp()));
     }

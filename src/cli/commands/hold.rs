@@ -42,8 +42,7 @@ fn lasting(text: &str) -> Result<Duration, String> {
 
 pub(in crate::cli) async fn run(args: HoldArgs, program: &Program) -> Result<Exit, Failure> {
     let (session, found) = find(program, &args.job).await?;
-    let done =
-        session.guard.hold(&found.job, &session.actor, &args.reason, args.lasts).await?;
+    let done = session.guard.hold(&found.job, &session.actor, &args.reason, args.lasts).await?;
     tell(program.ui, &session, &found, &done)
 }
 

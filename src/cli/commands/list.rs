@@ -129,9 +129,9 @@ async fn list(wanted: Wanted<'_>, session: &Session) -> (Vec<Row>, Vec<Failure>)
     for section in wanted.configured {
         let found = match (&section.job, jobs.as_slice()) {
             (Some(id), jobs) => jobs.iter().find(|job| {
-                job.id.as_ref().is_some_and(|other| {
-                    other.as_str().eq_ignore_ascii_case(id.as_str())
-                })
+                job.id
+                    .as_ref()
+                    .is_some_and(|other| other.as_str().eq_ignore_ascii_case(id.as_str()))
             }),
             (None, [only]) => Some(only),
             (None, _) => None,
@@ -147,12 +147,17 @@ async fn list(wanted: Wanted<'_>, session: &Session) -> (Vec<Row>, Vec<Failure>)
 fn missing(section: &JobSection, principal: &ServicePrincipalId, jobs: usize) -> Failure {
     let message = match &section.job {
         Some(id) => format!("{}: {principal} has no job {id}", section.name),
-        None => format!("{}: {principal} has {jobs} jobs, and `job` does not say which", section.name),
+        None => {
+            format!("{}: {principal} has {jobs} jobs, and `job` does not say which", section.name)
+        }
     };
     Failure {
         exit: Exit::FAILED,
         message,
-        remedy: Some(format!("`startguard list {principal}` shows its jobs; mend `[jobs.{}]`", section.name)),
+        remedy: Some(format!(
+            "`startguard list {principal}` shows its jobs; mend `[jobs.{}]`",
+            section.name
+        )),
     }
 }
 
@@ -179,7 +184,9 @@ fn table(ui: Ui, rows: &[Row], session: &Session) -> String {
     let now = session.clock.wall();
     let cells = rows.iter().map(|row| {
         let state = match (&row.seen.quarantine, row.escrows_pruned) {
-            (None, true) => format!("{} (escrowsPruned)", render::state(row.seen.code.as_deref(), None)),
+            (None, true) => {
+                format!("{} (escrowsPruned)", render::state(row.seen.code.as_deref(), None))
+            }
             (quarantine, _) => render::state(row.seen.code.as_deref(), quarantine.as_ref()),
         };
         let since = row.seen.quarantine.as_ref().and_then(|quarantine| quarantine.since);
@@ -195,7 +202,10 @@ fn table(ui: Ui, rows: &[Row], session: &Session) -> String {
         return cells
             .map(|[job, state, schedule, since]| {
                 let since = if since.is_empty() { since } else { format!(", since {since}") };
-                format!("{job}\n{}", ui.paragraph(&format!("{state}, schedule {schedule}{since}"), "  "))
+                format!(
+                    "{job}\n{}",
+                    ui.paragraph(&format!("{state}, schedule {schedule}{since}"), "  ")
+                )
             })
             .collect();
     }

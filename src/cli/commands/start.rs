@@ -1,4 +1,5 @@
 //! `startguard start`.
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, shown as they are")]
 
 use std::time::Duration;
 

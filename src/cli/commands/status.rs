@@ -140,7 +140,9 @@ fn quarantine_lines(facts: &QuarantineFacts, now: Timestamp) -> Vec<(&'static st
             lines.push(("series", format!("{count}, the first {}", render::since(began, now))));
         }
         (Some(count), None) => lines.push(("series", count.to_string())),
-        (None, Some(began)) => lines.push(("series", format!("since {}", render::since(began, now)))),
+        (None, Some(began)) => {
+            lines.push(("series", format!("since {}", render::since(began, now))));
+        }
         (None, None) => {}
     }
     lines

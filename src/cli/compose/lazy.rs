@@ -93,9 +93,7 @@ impl Graph for LazyGraph {
     async fn start(&self, permit: Permit) -> (StartReply, Cost) {
         match self.graph() {
             Ok(graph) => graph.start(permit).await,
-            Err(error) => {
-                (StartReply::NotSent { problem: error.to_string() }, Cost::default())
-            }
+            Err(error) => (StartReply::NotSent { problem: error.to_string() }, Cost::default()),
         }
     }
 }

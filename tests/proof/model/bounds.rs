@@ -7,12 +7,12 @@ use startguard::model::Policy;
 use super::fault::Fault;
 
 /// The longest time to which ages are kept, in ticks. Fits every setting below.
-pub const LONGEST: u8 = 100;
+pub(super) const LONGEST: u8 = 100;
 
 /// One model: settings of the guard, bounds on the world, and the fault planted, if any. Times are
 /// in ticks unless they are durations.
 #[derive(Debug, Clone)]
-pub struct Bounds {
+pub(super) struct Bounds {
     pub holders: usize,
     /// What one tick is to the guard's own constants (`MARGIN`, `SEND_WITHIN`, `LOOK_AGAIN`).
     pub tick: Duration,
@@ -39,7 +39,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// A tick is 5 s: `SEND_WITHIN` and `LOOK_AGAIN` are one tick each and bind.
-    pub fn coarse(holders: usize) -> Self {
+    pub(super) fn coarse(holders: usize) -> Self {
         let tick = Duration::from_secs(5);
         Self {
             holders,
@@ -61,7 +61,7 @@ impl Bounds {
     }
 
     /// A tick is 200 ms, as long as `MARGIN`: the lease binds, and holders' clocks may be slow.
-    pub fn fine(holders: usize) -> Self {
+    pub(super) fn fine(holders: usize) -> Self {
         let tick = Duration::from_millis(200);
         Self {
             tick,
@@ -74,7 +74,7 @@ impl Bounds {
         }
     }
 
-    pub fn policy(&self) -> Policy {
+    pub(super) fn policy(&self) -> Policy {
         Policy {
             cooldown: self.span(self.cooldown),
             max_starts: NonZeroU32::new(self.max_starts).expect("some starts"),
@@ -88,28 +88,28 @@ impl Bounds {
         }
     }
 
-    pub fn span(&self, ticks: u8) -> Duration {
+    pub(super) fn span(&self, ticks: u8) -> Duration {
         self.tick * u32::from(ticks)
     }
 
     /// Ages from here on are told apart by nothing: neither cool-down nor window counts them, nor
     /// does a read that was fresh when they still counted.
-    pub fn horizon(&self) -> u8 {
+    pub(super) fn horizon(&self) -> u8 {
         self.window.max(self.cooldown + self.status_max_age + 1)
     }
 
     /// The oldest that a read may be at the send, by a clock that is not slow.
-    pub fn oldest_read(&self) -> u8 {
+    pub(super) fn oldest_read(&self) -> u8 {
         self.status_max_age + self.drift
     }
 
     /// The POST's deadline in whole ticks.
-    pub fn deadline(&self) -> u8 {
+    pub(super) fn deadline(&self) -> u8 {
         u8::try_from(self.request_timeout.as_nanos().div_ceil(self.tick.as_nanos())).expect("short")
     }
 
     /// How long the lease in the record lasts.
-    pub fn lease_in_record(&self) -> Duration {
+    pub(super) fn lease_in_record(&self) -> Duration {
         match self.fault {
             Some(Fault::LeaseWithoutEnd) => Duration::MAX,
             _ => self.lease,
@@ -117,7 +117,7 @@ impl Bounds {
     }
 
     /// How long a POST may act, from the last check of its permit.
-    pub fn flight(&self) -> u8 {
+    pub(super) fn flight(&self) -> u8 {
         self.pause + self.message
     }
 }

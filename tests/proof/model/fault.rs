@@ -2,7 +2,7 @@
 
 /// A fault planted in the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
+pub(super) enum Fault {
     /// Decides Paused without reading.
     SkipTheRead,
     /// Takes a code that it does not know for Paused.
@@ -64,7 +64,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 29] = [
+    pub(super) const ALL: [Self; 29] = [
         Self::SkipTheRead,
         Self::UnknownIsPaused,
         Self::OldReadWillDo,

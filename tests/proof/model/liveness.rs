@@ -15,7 +15,7 @@ use super::{
 /// doubt, one that starts, and one to spare.
 const ASKS: usize = 4;
 
-pub fn holds(protocol: &Protocol, world: &World) -> bool {
+pub(super) fn holds(protocol: &Protocol, world: &World) -> bool {
     let bounds = protocol.bounds();
     let idle = world.holders[..bounds.holders].iter().all(|holder| *holder == Holder::Idle);
     if !idle || world.behind || world.record.held || world.broken != 0 {

@@ -21,7 +21,7 @@ const NOW: i64 = 1_000_000;
 
 /// Everything that does not change over a run.
 #[derive(Debug)]
-pub struct Scene {
+pub(super) struct Scene {
     pub bounds: Bounds,
     pub policy: Policy,
     pub tenant: TenantRecord,
@@ -30,7 +30,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         let key = JobKey {
             service_principal_id: ServicePrincipalId::parse("8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b")
                 .expect("an id"),
@@ -45,11 +45,11 @@ impl Scene {
         }
     }
 
-    pub fn attempt(who: Who) -> AttemptId {
+    pub(super) fn attempt(who: Who) -> AttemptId {
         AttemptId(Uuid::from_u128(u128::from(who)))
     }
 
-    pub fn ask(&self, who: Who) -> Ask {
+    pub(super) fn ask(&self, who: Who) -> Ask {
         Ask {
             key: self.key.clone(),
             attempt: Self::attempt(who),
@@ -60,18 +60,18 @@ impl Scene {
     }
 
     /// The store's clock, so many ticks ago.
-    pub fn moment(&self, age: u8) -> Moment {
+    pub(super) fn moment(&self, age: u8) -> Moment {
         Moment::civil(self.now.saturating_sub(self.bounds.span(age)).expect("a time"))
     }
 
     /// A holder's monotonic clock, so many ticks ago. No two holders' clocks agree.
-    pub fn tick(&self, who: Who, age: u8) -> Tick {
+    pub(super) fn tick(&self, who: Who, age: u8) -> Tick {
         let own = Duration::from_secs(10_000 * (u64::from(who) + 1));
         Tick(own.saturating_sub(self.bounds.span(age)))
     }
 
     /// The record as `decide` takes it.
-    pub fn inflate(&self, record: &Rec) -> JobRecord {
+    pub(super) fn inflate(&self, record: &Rec) -> JobRecord {
         let hold = record.held.then(|| Hold {
             by: Actor(String::new()),
             reason: String::new(),
@@ -101,7 +101,7 @@ impl Scene {
     }
 
     /// The record as a state keeps it.
-    pub fn deflate(&self, record: &JobRecord) -> Rec {
+    pub(super) fn deflate(&self, record: &JobRecord) -> Rec {
         let mut marks = [None; MOST_MARKS];
         let surplus = record.starts.len().saturating_sub(MOST_MARKS);
         assert!(surplus == 0 || self.bounds.fault.is_some(), "a state holds too few: {record:?}");
@@ -131,7 +131,7 @@ impl Scene {
 }
 
 /// The token of the lease in the record, which its holder has.
-pub const CURRENT: FencingToken = FencingToken(7);
+pub(super) const CURRENT: FencingToken = FencingToken(7);
 
 /// Attempts that are over, each with an id of its own.
 const PAST: u128 = 1_000;

@@ -21,7 +21,7 @@ use super::{
 const SET_BACK: Duration = Duration::from_secs(3);
 
 impl Scene {
-    pub fn has(&self, fault: Fault) -> bool {
+    pub(super) fn has(&self, fault: Fault) -> bool {
         self.bounds.fault == Some(fault)
     }
 
@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// Steps 3 and 4: the record that grants the lease, if the record as it was allows that.
-    pub fn acquire(&self, who: Who, was: &JobRecord, age: u8, set_back: bool) -> Option<JobRecord> {
+    pub(super) fn acquire(&self, who: Who, was: &JobRecord, age: u8, set_back: bool) -> Option<JobRecord> {
         let as_of = self.as_of(who, age, set_back);
         let shown = match self.bounds.fault {
             // These look away when they decide, not when they ask for the lease.
@@ -120,7 +120,7 @@ impl Scene {
     }
 
     /// For how long an ask for the lease is deferred, as its answer would say; `None`: it is not.
-    pub fn deferral(&self, was: &JobRecord) -> Option<Duration> {
+    pub(super) fn deferral(&self, was: &JobRecord) -> Option<Duration> {
         let as_of = self.moment(0);
         match decide::look_back(&self.rules(), self.view(was, &as_of, 0), None) {
             Ok(()) => None,
@@ -130,7 +130,7 @@ impl Scene {
     }
 
     /// Steps 6 and 7: the record with the intent, if the decision is to start.
-    pub fn intend(
+    pub(super) fn intend(
         &self,
         who: Who,
         was: &JobRecord,
@@ -166,7 +166,7 @@ impl Scene {
     ///
     /// It is made by the same chain of custody as the guard's. A permit depends on the policy, the
     /// mark and the read, and not on the rest of the record, which is therefore left empty here.
-    pub fn permit(&self, who: Who, mark: u8, seen: Seen) -> Option<Permit> {
+    pub(super) fn permit(&self, who: Who, mark: u8, seen: Seen) -> Option<Permit> {
         let mut policy = self.rules();
         if self.has(Fault::NoMargin) {
             policy.lease = policy.lease.saturating_add(Policy::MARGIN);
@@ -195,7 +195,7 @@ impl Scene {
     }
 
     /// Step 8, the line before the POST: whether there is time, by a clock that is so slow.
-    pub fn may_send(&self, who: Who, mark: u8, seen: Seen, slow: u8) -> bool {
+    pub(super) fn may_send(&self, who: Who, mark: u8, seen: Seen, slow: u8) -> bool {
         if self.has(Fault::IgnoreTheDeadline) {
             return true;
         }
@@ -204,7 +204,7 @@ impl Scene {
     }
 
     /// Step 9: where an answer leads.
-    pub fn settle(&self, reply: &StartReply) -> Holder {
+    pub(super) fn settle(&self, reply: &StartReply) -> Holder {
         match decide::settle(reply) {
             Settlement::Started => Holder::Closing(Some(Outcome::Started)),
             Settlement::Refused(_) | Settlement::Throttled(_) => {
@@ -217,7 +217,7 @@ impl Scene {
     }
 
     /// Step 10: the record with the outcome, released.
-    pub fn close(&self, who: Who, was: JobRecord, result: Option<Outcome>) -> JobRecord {
+    pub(super) fn close(&self, who: Who, was: JobRecord, result: Option<Outcome>) -> JobRecord {
         let attempt = Self::attempt(who);
         let mut record = was;
         if self.has(Fault::CountAtCompletion) && result.is_some() {
@@ -238,7 +238,7 @@ impl Scene {
 
     /// The end of an attempt that decided against a start: what its read says of an earlier one,
     /// and the release.
-    pub fn renounce(&self, who: Who, was: JobRecord, saw: Saw) -> JobRecord {
+    pub(super) fn renounce(&self, who: Who, was: JobRecord, saw: Saw) -> JobRecord {
         let observation = self.observation(who, Seen { saw, age: 0, under_lease: true });
         let attempt = Self::attempt(who);
         let (mut record, _) = decide::look_again(was, &self.moment(0), attempt, &observation);

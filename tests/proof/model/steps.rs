@@ -16,7 +16,7 @@ use super::{
 
 /// How a commit ends for the one who asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered {
+pub(super) enum Answered {
     /// Done, and told so.
     Done,
     /// Done, and the answer is lost.
@@ -29,7 +29,7 @@ const ANSWERS: [Answered; 3] = [Answered::Done, Answered::Lost, Answered::Failed
 
 /// How a POST ends that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(super) enum Fate {
     /// It acts, and its answer arrives.
     Accepted,
     /// It acts, and its answer is lost.
@@ -46,7 +46,7 @@ const FATES: [Fate; 5] =
     [Fate::Accepted, Fate::AcceptedUnheard, Fate::Refused, Fate::ToldToWait, Fate::Lost];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// A tick passes.
     Tick,
     /// A holder that is idle loads the records and asks for the lease.
@@ -89,28 +89,28 @@ pub enum Step {
 
 /// The model that stateright explores.
 #[derive(Debug)]
-pub struct Protocol {
+pub(super) struct Protocol {
     pub scene: Scene,
 }
 
 impl Protocol {
-    pub fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self { scene: Scene::new(bounds) }
     }
 
-    pub fn bounds(&self) -> &Bounds {
+    pub(super) fn bounds(&self) -> &Bounds {
         &self.scene.bounds
     }
 
     /// The world after a step, with everybody in the place where they were.
-    pub fn take(&self, world: &World, step: Step) -> Option<World> {
+    pub(super) fn take(&self, world: &World, step: Step) -> Option<World> {
         let mut next = world.clone();
         self.step(&mut next, step)?;
         Some(next)
     }
 
     /// In how many ticks an ask for the lease is told to ask again; `None`: it is granted.
-    pub fn deferred(&self, world: &World) -> Option<u32> {
+    pub(super) fn deferred(&self, world: &World) -> Option<u32> {
         let after = self.scene.deferral(&self.scene.inflate(&world.record))?;
         let ticks = after.as_nanos().div_ceil(self.bounds().tick.as_nanos());
         Some(u32::try_from(ticks).unwrap_or(u32::MAX))

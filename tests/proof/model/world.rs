@@ -4,17 +4,17 @@ use startguard::model::StartResult;
 
 use super::bounds::Bounds;
 
-pub const MOST_HOLDERS: usize = 4;
-pub const MOST_MARKS: usize = 4;
-pub const MOST_POSTS: usize = 3;
+pub(super) const MOST_HOLDERS: usize = 4;
+pub(super) const MOST_MARKS: usize = 4;
+pub(super) const MOST_POSTS: usize = 3;
 
 /// A holder's place, or nobody's any more: its attempt is over or its process died.
-pub type Who = u8;
-pub const GONE: Who = u8::MAX;
+pub(super) type Who = u8;
+pub(super) const GONE: Who = u8::MAX;
 
 /// What a read said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Saw {
+pub(super) enum Saw {
     /// Paused.
     Stopped,
     /// Active.
@@ -27,7 +27,7 @@ pub enum Saw {
 
 /// What a decision rests on: what the read said, its age, and whether it was made under the lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Seen {
+pub(super) struct Seen {
     pub saw: Saw,
     pub age: u8,
     pub under_lease: bool,
@@ -35,7 +35,7 @@ pub struct Seen {
 
 /// Where an attempt stands. `as_of` is the age of the snapshot that its pending commit is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Holder {
+pub(super) enum Holder {
     Idle,
     /// The records granted the lease; the commit is pending.
     Granting { as_of: u8 },
@@ -58,7 +58,7 @@ pub enum Holder {
 
 /// [`StartResult`], with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
+pub(super) enum Outcome {
     Open,
     Started,
     Rejected,
@@ -89,14 +89,14 @@ impl From<Outcome> for StartResult {
 
 /// The lease in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LeaseMark {
+pub(super) struct LeaseMark {
     pub who: Who,
     pub age: u8,
 }
 
 /// A start in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mark {
+pub(super) struct Mark {
     pub who: Who,
     pub age: u8,
     pub result: Outcome,
@@ -106,7 +106,7 @@ pub struct Mark {
 
 /// The job's record in the store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Rec {
+pub(super) struct Rec {
     pub lease: Option<LeaseMark>,
     /// Oldest first.
     pub marks: [Option<Mark>; MOST_MARKS],
@@ -115,14 +115,14 @@ pub struct Rec {
 
 /// A POST that may still act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Post {
+pub(super) struct Post {
     pub who: Who,
     pub age: u8,
 }
 
 /// The judge's own memory of a POST that was sent: whose, and the age of its intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Sent {
+pub(super) struct Sent {
     pub who: Who,
     pub intent: u8,
     pub forgiven: bool,
@@ -130,7 +130,7 @@ pub struct Sent {
 
 /// The promises that a step may break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Promise {
+pub(super) enum Promise {
     /// S1: no POST without a fresh read under the lease that said Paused.
     StateFirst,
     /// S2: one POST under way.
@@ -150,7 +150,7 @@ pub enum Promise {
 }
 
 impl Promise {
-    pub const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::StateFirst,
         Self::OneInFlight,
         Self::Fenced,
@@ -161,13 +161,13 @@ impl Promise {
         Self::NoneOnRunning,
     ];
 
-    pub fn bit(self) -> u16 {
+    pub(super) fn bit(self) -> u16 {
         1 << (self as u16)
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct World {
+pub(super) struct World {
     pub record: Rec,
     pub runs: bool,
     /// Since the job's state changed; reads may show the state before while it is under the lag.
@@ -183,7 +183,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             record: Rec::default(),
             runs: false,
@@ -197,20 +197,20 @@ impl World {
         }
     }
 
-    pub fn breaks(&mut self, promise: Promise) {
+    pub(super) fn breaks(&mut self, promise: Promise) {
         self.broken |= promise.bit();
     }
 
-    pub fn marks(&self) -> impl Iterator<Item = Mark> + '_ {
+    pub(super) fn marks(&self) -> impl Iterator<Item = Mark> + '_ {
         self.record.marks.iter().flatten().copied()
     }
 
-    pub fn flights(&self) -> impl Iterator<Item = Post> + '_ {
+    pub(super) fn flights(&self) -> impl Iterator<Item = Post> + '_ {
         self.posts.iter().flatten().copied()
     }
 
     /// The attempt is over, or its process died: what it left behind is nobody's.
-    pub fn leave(&mut self, who: Who) {
+    pub(super) fn leave(&mut self, who: Who) {
         self.holders[usize::from(who)] = Holder::Idle;
         self.rename(|owner| if owner == who { GONE } else { owner });
     }
@@ -229,7 +229,7 @@ impl World {
     }
 
     /// One tick passes.
-    pub fn grow_older(&mut self, bounds: &Bounds) {
+    pub(super) fn grow_older(&mut self, bounds: &Bounds) {
         let most = bounds.horizon();
         let older = |age: u8| (age + 1).min(most);
         age_record(&mut self.record, most);
@@ -270,7 +270,7 @@ impl World {
 
     /// One of all the ways to write the same situation: what no decision can tell apart is made
     /// equal, and holders are put in order.
-    pub fn normal(mut self, bounds: &Bounds) -> Self {
+    pub(super) fn normal(mut self, bounds: &Bounds) -> Self {
         normal_record(&mut self.record, bounds);
         compact(&mut self.posts);
         for slot in &mut self.sent {
