@@ -339,11 +339,12 @@ impl Protocol {
             world.breaks(Promise::NeverRepeated);
         }
         let within = |sent: &&Sent| !sent.forgiven && apart(sent) < bounds.window;
-        if earlier.iter().filter(within).count() >= usize::try_from(bounds.max_starts).unwrap_or(0)
-        {
+        let forgiven = own.is_some_and(|mark| mark.forgiven);
+        let most = usize::try_from(bounds.max_starts).unwrap_or(0);
+        if !forgiven && earlier.iter().filter(within).count() >= most {
             world.breaks(Promise::Bounded);
         }
-        put(&mut world.sent, Sent { who, intent, forgiven: false });
+        put(&mut world.sent, Sent { who, intent, forgiven });
         put(&mut world.posts, Post { who, age: 0 });
         world.holders[usize::from(who)] = Holder::Posting { since: 0 };
         if self.scene.has(Fault::ReleaseBeforeSettle) {
