@@ -2,15 +2,15 @@
 //!
 //! A start walks through these steps, and every path that can POST walks through all of them:
 //!
-//! 1. **Join or lead** ([`flight`]): callers of this process that want the same share one attempt.
-//! 2. **Pace** ([`pace`]): a storm is refused before it costs a store call or a request.
-//! 3. **Lease** and 4. **look back** ([`attempt`]): the records say no, or grant the lease.
+//! 1. **Join or lead** (`flight`): callers of this process that want the same share one attempt.
+//! 2. **Pace** (`pace`): a storm is refused before it costs a store call or a request.
+//! 3. **Lease** and 4. **look back** (`attempt`): the records say no, or grant the lease.
 //! 5. **Observe**: one read of the job.
 //! 6. **Decide** ([`crate::decide::start`]): pure and total; the only place that says start.
 //! 7. **Intend**: the intent is made durable, together with what was observed.
-//! 8. **POST once** ([`settle`]), while the permit's time lasts.
+//! 8. **POST once** (`settle`), while the permit's time lasts.
 //! 9. **Settle**: a lost answer is followed by reads, never by a second POST.
-//! 10. **Record and release** ([`record`]), in one commit.
+//! 10. **Record and release** (`record`), in one commit.
 //!
 //! # Guarantees
 //! S1 to S8 of docs/guarantees.md, for every caller that shares the store.

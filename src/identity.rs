@@ -44,12 +44,12 @@ use crate::{
 };
 use authority::Authority;
 use azure::Azure;
-use credential::World;
+use credential::{Credential, World};
 use given::Given;
 use keep::Keeper;
 use refusal::{Failure, Refusal};
 use text::one_line;
-use transport::Clients;
+use transport::{Clients, refused_tls};
 
 /// How long one call for a token may take in all.
 ///
@@ -107,34 +107,48 @@ impl IdentitySettings {
     }
 }
 
-/// The identity that the settings mean. Asks nobody yet; `tls` is called when the first https
-/// request goes out, and never for a token given by hand, the Azure CLI or a managed identity.
+/// The identity that the settings mean. Asks nobody yet.
+///
+/// `tls` is called only where the authority will be asked: never for a token given by hand, the
+/// Azure CLI or a managed identity.
 ///
 /// # Errors
 /// When something is missing or malformed, with the variable to set.
 pub fn identity(
     settings: IdentitySettings,
-    tls: impl FnOnce() -> Result<ClientConfig, TlsError> + Send + 'static,
+    tls: impl FnOnce() -> Result<ClientConfig, TlsError>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Identity>, IdentityError> {
     if settings.kind == AuthKind::Token {
         return Ok(Arc::new(Given::new(&settings)?));
     }
-    let named = |refusal| Failure::new(format!("`[auth] kind = \"{}\"`", settings.kind), refusal);
-    let azure = Azure {
+    let azure = azure(&settings, tls, Arc::clone(&clock)).map_err(|refusal| {
+        Failure::new(format!("`[auth] kind = \"{}\"`", settings.kind), refusal)
+    })?;
+    Ok(Arc::new(Keeper::new(Arc::new(azure), clock)))
+}
+
+fn azure(
+    settings: &IdentitySettings,
+    tls: impl FnOnce() -> Result<ClientConfig, TlsError>,
+    clock: Arc<dyn Clock>,
+) -> Result<Azure, Refusal> {
+    let candidates = choice::candidates(settings)?;
+    let authority = Authority::parse(&settings.authority_host)?;
+    let scope = checked_scope(&settings.scope)?;
+    let tls = if candidates.iter().any(Credential::asks_authority) {
+        Some((tls().map_err(|error| refused_tls(&error))?, authority.is_loopback()))
+    } else {
+        None
+    };
+    let clients = Arc::new(Clients::new(tls, settings.connect_timeout)?);
+    Ok(Azure {
         kind: settings.kind,
-        candidates: choice::candidates(&settings).map_err(named)?,
-        world: World {
-            authority: Authority::parse(&settings.authority_host).map_err(named)?,
-            scope: checked_scope(&settings.scope).map_err(named)?,
-            clients: Arc::new(Clients::new(Box::new(tls), settings.connect_timeout)),
-            clock,
-        },
+        candidates,
+        world: World { authority, scope, clients, clock },
         deadline: settings.deadline,
         answered: OnceLock::new(),
-    };
-    let clock = Arc::clone(azure.clock());
-    Ok(Arc::new(Keeper::new(Arc::new(azure), clock)))
+    })
 }
 
 /// A scope, which goes into a form, a query and a shell command.

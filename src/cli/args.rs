@@ -10,7 +10,7 @@ use super::commands::{
     list::ListArgs, man::ManArgs, release::ReleaseArgs, reset::ResetArgs, start::StartArgs,
     status::StatusArgs,
 };
-use crate::model::is_hidden;
+use crate::{config, model::is_hidden};
 
 /// Guarded starts for Microsoft Entra provisioning jobs.
 ///
@@ -106,16 +106,7 @@ has exactly one job. SERVICE_PRINCIPAL is an object id, appid:GUID or a display 
 
 /// A time span such as `10m`, `90s` or `1h 30m`.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
-    if !text.is_empty() && text != "0" && text.chars().all(|c| c.is_ascii_digit()) {
-        return Err(format!("a time span needs a unit, as in `{text}s` or `{text}m`"));
-    }
-    let span = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a time span as in `90s`, `10m` or `1h 30m`"))?;
-    // Far beyond any use, and far below where arithmetic on dates ends.
-    if span > Duration::from_secs(10 * 366 * 24 * 3600) {
-        return Err("a time span of more than ten years is a mistake".to_owned());
-    }
-    Ok(span)
+    config::parse_duration(text).map_err(|error| format!("{error}; {}", error.remedy()))
 }
 
 /// Longest note kept in the journal, in characters: some sentences.

@@ -2,7 +2,7 @@
 
 mod lazy;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,10 @@ use crate::{
     store::SqliteStore,
     tls,
 };
+
+/// How long a command waits for a turn at the request pace. Whoever names a hundred jobs in one call
+/// wants every one of them asked, and Ctrl-C ends it; at the default pace this is some 1,500 starts.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a command runs with.
 #[derive(Debug)]
@@ -92,6 +96,7 @@ impl Program {
             pace: PaceSettings {
                 requests_per_second: settings.graph.requests_per_second,
                 burst: settings.graph.burst,
+                patience: PATIENCE,
             },
             process: format!("pid {}", std::process::id()),
             stop: self.stop.clone(),
@@ -150,18 +155,12 @@ pub(super) fn reach(settings: &Settings) -> Result<Reach, Failure> {
         exit: Exit::USAGE,
         ..Failure::failed(&error, error.remedy())
     };
-    let tls = if settings.graph.origin.starts_with("http://") {
-        tls::trusting_nobody()
-    } else {
-        tls::client_config(ca_file)
-    }
-    .map_err(untrusted)?;
+    let origin_is_plain = settings.graph.origin.starts_with("http://");
+    let tls = if origin_is_plain { tls::trusting_nobody() } else { tls::client_config(ca_file) }
+        .map_err(untrusted)?;
     let identity: Arc<dyn Identity> = match identity::identity(
         identity_settings(settings),
-        {
-            let ca_file = settings.graph.ca_file.clone();
-            move || tls::client_config(ca_file.as_deref())
-        },
+        || if origin_is_plain { tls::client_config(ca_file) } else { Ok(tls.clone()) },
         Arc::clone(&clock),
     ) {
         Ok(identity) => identity,

@@ -2,7 +2,7 @@
 
 use super::{Exit, compose::Session, failure::Failure};
 use crate::{
-    config::Settings,
+    config::{JobSection, Settings},
     guard::ReadError,
     model::{
         Job, JobArg, JobId, JobKey, JobRef, OutcomeKind, Policy, Reason, ServicePrincipal,
@@ -96,10 +96,13 @@ impl Asked {
         let key = JobKey { service_principal_id: service_principal, job_id };
         let (name, policy) = match self.configured {
             Some((name, policy)) => (Some(name), policy),
-            None => {
-                let (policy, name) = session.settings.policy_for(&key);
-                (name.map(str::to_owned), policy.clone())
-            }
+            None => match same_words(&session.settings, &self.service_principal, &key.job_id) {
+                Some(section) => (Some(section.name.clone()), section.policy.clone()),
+                None => {
+                    let (policy, name) = session.settings.policy_for(&key);
+                    (name.map(str::to_owned), policy.clone())
+                }
+            },
         };
         Ok(Found { typed: self.typed, job: JobRef { key, name }, policy })
     }
@@ -125,6 +128,21 @@ impl Asked {
             error,
         }
     }
+}
+
+/// The configuration's job that names the service principal in the same words and means this job.
+fn same_words<'a>(
+    settings: &'a Settings,
+    service_principal: &ServicePrincipalRef,
+    job: &JobId,
+) -> Option<&'a JobSection> {
+    settings.jobs.values().find(|section| {
+        section.service_principal == *service_principal
+            && section
+                .job
+                .as_ref()
+                .is_none_or(|named| named.as_str().eq_ignore_ascii_case(job.as_str()))
+    })
 }
 
 /// Finds a service principal. A GUID costs no request; the outer error is wrong usage.

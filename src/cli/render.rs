@@ -124,21 +124,22 @@ pub(super) fn local(at: Timestamp, now: Timestamp) -> String {
 
 /// A time span as people say it: its two largest units.
 pub(super) fn span(span: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let mut seconds = seconds(span);
-    let mut parts = Vec::new();
-    for (unit, name) in UNITS {
-        if seconds >= unit || (unit == 1 && parts.is_empty()) {
-            parts.push(format!("{}{name}", seconds / unit));
-            seconds %= unit;
-        } else if !parts.is_empty() {
-            break;
-        }
-        if parts.len() == 2 || seconds == 0 {
-            break;
+    let (seconds, mut parts) = (seconds(span), Vec::new());
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    for (count, unit) in [(days, "d"), (hours, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")]
+    {
+        // The unit after the largest one counts too, and no smaller one.
+        if count > 0 || !parts.is_empty() {
+            parts.push((count, unit));
         }
     }
-    parts.join(" ")
+    let shown: Vec<String> = parts
+        .into_iter()
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
 }
 
 /// Whole seconds, rounded up: asking again after them is never too early.

@@ -22,7 +22,7 @@ const LONGEST_ID: usize = 253;
 /// Longest scope accepted: a scope is an application's URI and a word.
 const LONGEST_SCOPE: usize = 512;
 
-/// `[auth]` and what azure_identity reads from the environment, checked.
+/// `[auth]` and what `azure_identity` reads from the environment, checked.
 #[derive(Debug, Clone)]
 pub struct AuthSection {
     /// Where tokens come from.

@@ -9,11 +9,12 @@ use toml::{
 
 use super::{
     ConfigError,
-    error::{plain, quoted},
+    error::quoted,
     job_name, jobs,
     keys::{self, JOBS, Table},
     written::{Layer, Origin, Place, Raw, Source, Written},
 };
+use crate::model::printable;
 
 /// Where a person finds the right spelling.
 const SEE_DOCS: &str = "correct or remove it; docs/configuration.md lists every key";
@@ -56,7 +57,7 @@ impl Reader {
     fn broken(&self, error: &toml::de::Error) -> ConfigError {
         let place = self.place(error.span().map_or(0, |span| span.start));
         ConfigError::new(
-            format!("{place}: not TOML: {}", plain(error.message())),
+            format!("{place}: not TOML: {}", printable(error.message())),
             "correct the file at that place; config/startguard.toml is a template",
         )
     }

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, env, fmt};
 
-use super::{
-    ConfigError,
-    error::{plain, quoted},
-};
+use super::{ConfigError, error::quoted};
+use crate::model::printable;
 
 /// Prefix of the variables that are startguard's own.
 pub(super) const PREFIX: &str = "STARTGUARD_";
@@ -32,8 +30,8 @@ impl Environment {
                 }
                 Err(_) if concerns_us(&name) => {
                     return Err(ConfigError::new(
-                        format!("the environment variable {} is not UTF-8", plain(&name)),
-                        format!("set {} to UTF-8 text, or unset it", plain(&name)),
+                        format!("the environment variable {} is not UTF-8", printable(&name)),
+                        format!("set {} to UTF-8 text, or unset it", printable(&name)),
                     ));
                 }
                 Err(_) => {}

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ConfigError, Environment, error::plain};
+use super::{ConfigError, Environment};
+use crate::model::printable;
 
 /// Largest file read, in bytes: thousands of jobs fit, and a mistaken path to a log or a device ends
 /// before memory does.
@@ -123,5 +124,5 @@ fn read(path: &Path) -> Result<String, Problem> {
 }
 
 fn shown(path: &Path) -> String {
-    plain(&path.to_string_lossy())
+    printable(&path.to_string_lossy()).into_owned()
 }

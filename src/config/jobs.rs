@@ -105,9 +105,14 @@ fn read_one(
             "add service_principal = \"...\": an object id, appid:GUID or a display name",
         )
     })?;
-    let service_principal = ServicePrincipalRef::parse(owner.text()?).map_err(|error| {
-        owner.refuse("names no service principal", error.remedy()).because(error)
-    })?;
+    let service_principal =
+        ServicePrincipalRef::parse(owner.text()?).map_err(|error| {
+            owner.refuse(
+            "names no service principal",
+            "write an object id, appid:GUID (GUIDs with hyphens and nothing around them), or a \
+             display name",
+        ).because(error)
+        })?;
     let job = written
         .keys
         .get("job")

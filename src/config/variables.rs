@@ -3,9 +3,9 @@
 use super::{
     ConfigError, Environment,
     environment::PREFIX,
-    error::plain,
     keys::{self, OTHER_VARIABLES, SHORT, Table},
 };
+use crate::model::printable;
 
 /// Refuses guard variables that mean nothing, and warns of others.
 ///
@@ -31,16 +31,16 @@ pub(super) fn check(environment: &Environment) -> Result<Vec<String>, ConfigErro
             return Err(ConfigError::new(
                 format!(
                     "the variable {} sets nothing; the nearest known one is {}",
-                    plain(name),
+                    printable(name),
                     near.unwrap_or_default()
                 ),
-                format!("correct or unset {}", plain(name)),
+                format!("correct or unset {}", printable(name)),
             ));
         }
         let near = keys::nearest(name, known()).unwrap_or_default();
         warnings.push(format!(
             "the variable {} sets nothing and is ignored; the nearest known one is {near}",
-            plain(name)
+            printable(name)
         ));
     }
     Ok(warnings)

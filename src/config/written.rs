@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
-use super::{
-    ConfigError,
-    error::{plain, quoted},
-};
+use super::{ConfigError, error::quoted};
+use crate::model::printable;
 
 /// The text of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ impl fmt::Display for Place {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        write!(f, "{}:{line}:{column}", plain(&self.source.path.to_string_lossy()))
+        write!(f, "{}:{line}:{column}", printable(&self.source.path.to_string_lossy()))
     }
 }
 

@@ -14,7 +14,7 @@ const REST: Duration = Duration::from_secs(30);
 
 /// The longest wait that one Retry-After can impose. Graph asks for seconds to minutes; a broken
 /// proxy's "come back next year" must not stop a fleet for good.
-const LONGEST_THROTTLE: Duration = Duration::from_secs(3600);
+const LONGEST_THROTTLE: Duration = Duration::from_secs(24 * 3600);
 
 /// The tenant's record after a read found Graph away or unable to answer.
 #[must_use]
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_wait_is_cut_to_an_hour() {
+    fn an_absurd_wait_is_cut_to_a_day() {
         let year = Duration::from_secs(365 * 24 * 3600);
         let record = throttled(&TenantRecord::default(), &at(0), 429, year).unwrap_or_default();
         assert_eq!(record.throttle.map(|t| t.term.lasts), Some(LONGEST_THROTTLE));

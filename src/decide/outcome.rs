@@ -28,6 +28,13 @@ pub enum StartReply {
         /// What went wrong, in one line.
         problem: String,
     },
+    /// Proof that no byte left: Graph told another call of this process to wait meanwhile.
+    HeldBack {
+        /// The status that said so.
+        status: u16,
+        /// What is left of the wait.
+        wait: Duration,
+    },
     /// Proof that no byte left: the permit's deadline had passed.
     TooLate,
 }
@@ -61,6 +68,7 @@ pub fn settle(reply: &StartReply) -> Settlement {
         StartReply::Throttled { retry_after, .. } => Settlement::Throttled(*retry_after),
         StartReply::Unclear { .. } => Settlement::LookAgain,
         StartReply::NotSent { .. } => Settlement::GiveBack(Reason::GraphUnavailable),
+        StartReply::HeldBack { .. } => Settlement::GiveBack(Reason::Throttled),
         StartReply::TooLate => Settlement::GiveBack(Reason::Timeout),
     }
 }

@@ -104,6 +104,13 @@ pub fn start(
         return Decision::TooLate("the lease ran out before the start was decided".to_owned());
     }
     let age = observation.began.until(now);
+    // An earlier start that is in doubt is looked at inside its cool-down. A read that began before
+    // the cool-down's end may show the job as it was before that start took effect.
+    let past_the_read = policy.cooldown.saturating_add(age);
+    if let Some((left, mark)) = budget::cooldown_wait(view.job, view.as_of, past_the_read) {
+        let ago = whole_seconds(view.as_of.since(&mark.at));
+        return Decision::Defer(look_back::in_doubt(mark, left, &ago));
+    }
     if age > policy.status_max_age {
         return Decision::TooLate(format!(
             "the job was read {} ago, and a start may rest on a read of at most {}",

@@ -10,7 +10,7 @@ use crate::model::Tick;
 /// The longest that one Retry-After keeps a process quiet: Graph asks for seconds to minutes, and a
 /// broken proxy's "come back next year" must not stop a controller for good. The store's throttle
 /// has the same bound.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Until when nothing goes out, and the status that said so.
 ///

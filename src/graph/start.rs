@@ -38,8 +38,8 @@ impl HttpGraph {
         // Start takes no body, and says so: some gateways refuse a POST that leaves it open.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         let now = self.clock.tick();
-        if self.quiet.left(now).is_some() {
-            return unsent("Graph told another call to wait while this start was being prepared");
+        if let Some((status, wait)) = self.quiet.left(now) {
+            return StartReply::HeldBack { status, wait };
         }
         // Nothing that takes time may come between this check and the request.
         let Some(time) = permit.time_left(self.clock.tick()) else {

@@ -29,9 +29,6 @@ const LOOK_FOR_LEASE_EVERY: Duration = Duration::from_millis(100);
 /// before they suspect the tool. The lease sets a tighter bound where it is shorter.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
-/// Longest wait for a turn at the request pace: beyond it, "ask again" is the better answer.
-const TURN_WITHIN: Duration = Duration::from_secs(10);
-
 /// An attempt under way.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -142,7 +139,7 @@ impl Attempt {
     /// Step 2. A storm ends here.
     async fn pace(&self) -> Result<(), End> {
         self.core.pace.attempt(&self.ask.key).map_err(End::rate_limited)?;
-        self.or_stopped(self.core.pace.start(TURN_WITHIN)).await?.map_err(End::rate_limited)
+        self.or_stopped(self.core.pace.start()).await?.map_err(End::rate_limited)
     }
 
     /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, and the

@@ -25,6 +25,9 @@ pub struct PaceSettings {
     pub requests_per_second: NonZeroU32,
     /// Requests that may go out back to back.
     pub burst: NonZeroU32,
+    /// Longest wait for a turn; beyond it, "ask again" is the better answer. A command that was
+    /// handed a long list waits for its own requests; a server with callers of its own should not.
+    pub patience: Duration,
 }
 
 /// Attempts at one job that one process may lead back to back. A person repeats a command some
@@ -61,6 +64,7 @@ impl GovernorClock for PortClock {
 pub(super) struct Pace {
     clock: Arc<dyn Clock>,
     burst: NonZeroU32,
+    patience: Duration,
     per_job: PerJob,
     per_tenant: PerTenant,
 }
@@ -74,6 +78,7 @@ impl Pace {
         let requests = Quota::per_second(settings.requests_per_second).allow_burst(settings.burst);
         Self {
             burst: settings.burst,
+            patience: settings.patience,
             per_job: RateLimiter::new(attempts, DashMapStateStore::default(), port.clone()),
             per_tenant: RateLimiter::direct_with_clock(requests, port),
             clock,
@@ -95,28 +100,28 @@ impl Pace {
     /// Waits for the turn of a guarded start's requests.
     ///
     /// # Errors
-    /// How long it would take, when that is more than `patience`.
-    pub(super) async fn start(&self, patience: Duration) -> Result<(), Duration> {
+    /// How long it would take, when that is more than the patience.
+    pub(super) async fn start(&self) -> Result<(), Duration> {
         let cells = NonZeroU32::new(REQUESTS_PER_START).unwrap_or(NonZeroU32::MIN);
-        self.turn(cells.min(self.burst), patience).await
+        self.turn(cells.min(self.burst)).await
     }
 
     /// Waits for the turn of one read.
     ///
     /// # Errors
-    /// How long it would take, when that is more than `patience`.
-    pub(super) async fn read(&self, patience: Duration) -> Result<(), Duration> {
-        self.turn(NonZeroU32::MIN, patience).await
+    /// How long it would take, when that is more than the patience.
+    pub(super) async fn read(&self) -> Result<(), Duration> {
+        self.turn(NonZeroU32::MIN).await
     }
 
-    async fn turn(&self, cells: NonZeroU32, patience: Duration) -> Result<(), Duration> {
-        let until = self.clock.tick().after(patience);
+    async fn turn(&self, cells: NonZeroU32) -> Result<(), Duration> {
+        let until = self.clock.tick().after(self.patience);
         loop {
             let wait = match self.per_tenant.check_n(cells) {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(not_until)) => not_until.wait_time_from(self.now()),
                 // More cells than the burst ever holds: `cells` is at most the burst.
-                Err(_) => return Err(patience),
+                Err(_) => return Err(self.patience),
             };
             if wait > self.clock.tick().until(until) {
                 return Err(wait);

@@ -169,7 +169,7 @@ impl Attempt {
     async fn read_for_rehearsal(&mut self, wait_for_turn: bool) -> Result<Observation, End> {
         let parts = self.core.parts.clone();
         if wait_for_turn {
-            let turn = self.core.pace.read(LOOK_UP_WITHIN);
+            let turn = self.core.pace.read();
             self.or_stopped(turn).await?.map_err(End::rate_limited)?;
         }
         let deadline = parts.clock.tick().after(LOOK_UP_WITHIN);
@@ -198,7 +198,7 @@ impl Core {
 
     async fn ready_to_look_up(&self) -> Result<(TenantRecord, Tick), End> {
         let before = self.not_throttled().await?;
-        self.pace.read(LOOK_UP_WITHIN).await.map_err(End::rate_limited)?;
+        self.pace.read().await.map_err(End::rate_limited)?;
         Ok((before, self.parts.clock.tick().after(LOOK_UP_WITHIN)))
     }
 

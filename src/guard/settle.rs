@@ -76,6 +76,7 @@ impl Attempt {
             | StartReply::Rejected(_)
             | StartReply::Unclear { .. }
             | StartReply::NotSent { .. }
+            | StartReply::HeldBack { .. }
             | StartReply::TooLate => String::new(),
         };
         if let (Some(wait), StartReply::Throttled { reply, .. }) = (retry_after, reply) {
@@ -101,6 +102,7 @@ impl Attempt {
             | StartReply::Rejected(_)
             | StartReply::Throttled { .. }
             | StartReply::NotSent { .. }
+            | StartReply::HeldBack { .. }
             | StartReply::TooLate => "",
         };
         let until = self.core.parts.clock.tick().after(LOOK_WITHIN);
@@ -264,6 +266,17 @@ fn not_sent(reply: &StartReply, reason: Reason) -> End {
              sent",
             "ask again; the start was not counted",
         ),
+        StartReply::HeldBack { status, wait } => End {
+            reason: Some(Reason::Throttled),
+            retry_after: Some(*wait),
+            ..End::new(
+                OutcomeKind::Deferred,
+                format!(
+                    "deferred: Graph said to wait (HTTP {status} with Retry-After) while this \
+                     start was being prepared; nothing was sent"
+                ),
+            )
+        },
         StartReply::NotSent { problem } => End::failed(
             reason,
             format!("Graph could not be reached for the start: {problem}; nothing was sent"),

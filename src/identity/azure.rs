@@ -1,9 +1,6 @@
 //! Asking the credentials: the one that was chosen, or for `auto` the first that is there.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 
@@ -12,10 +9,7 @@ use super::{
     keep::Source,
     refusal::{Failure, Refusal},
 };
-use crate::{
-    model::AuthKind,
-    ports::{Clock, Token},
-};
+use crate::{model::AuthKind, ports::Token};
 
 /// The credentials that the settings mean.
 #[derive(Debug)]
@@ -80,10 +74,6 @@ impl Source for Azure {
 }
 
 impl Azure {
-    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.world.clock
-    }
-
     fn too_slow(&self, credential: &Credential) -> Refusal {
         let remedy = match credential {
             Credential::AzureCli { .. } => {

@@ -85,6 +85,16 @@ impl Credential {
         self.check(&token)
     }
 
+    /// Whether the authority is asked, over TLS.
+    pub(super) fn asks_authority(&self) -> bool {
+        match self {
+            Self::ClientSecret { .. }
+            | Self::ClientCertificate { .. }
+            | Self::WorkloadIdentity { .. } => true,
+            Self::ManagedIdentity { .. } | Self::AzureCli { .. } => false,
+        }
+    }
+
     /// Whether the environment says that it is there, though it may be away just now.
     pub(super) fn is_promised(&self) -> bool {
         matches!(self, Self::ManagedIdentity { hinted: true, .. })
@@ -188,7 +198,7 @@ fn with_assertion<A: ClientAssertion + 'static>(
 
 impl World {
     fn of_authority(&self) -> ClientOptions {
-        self.options(Peer::Authority { loopback: self.authority.is_loopback() })
+        self.options(Peer::Authority)
     }
 
     fn options(&self, peer: Peer) -> ClientOptions {

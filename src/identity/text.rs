@@ -1,5 +1,7 @@
 //! Other people's words, made fit to be shown: one line, no control characters, no secrets.
 
+use crate::model::is_hidden;
+
 /// Enough for Microsoft's longest sentences; the rest would scroll the remedy off the screen.
 const LONGEST: usize = 300;
 
@@ -12,11 +14,10 @@ const JWT_SHORTEST: usize = 20;
 /// What replaces a secret.
 const HIDDEN: &str = "[hidden]";
 
-/// Makes `text` one line of at most 300 characters: control and direction characters and line
-/// breaks become spaces, since this goes raw to terminals and logs.
+/// Makes `text` one line of at most 300 characters: whatever acts on a terminal or a log
+/// becomes a space. A sentence reads better so than with everything written out.
 pub(super) fn one_line(text: &str) -> String {
-    let plain: String =
-        text.chars().map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
+    let plain: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in plain.split_whitespace() {
         if !line.is_empty() {
@@ -28,14 +29,6 @@ pub(super) fn one_line(text: &str) -> String {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
         None => line,
     }
-}
-
-/// Characters that reorder, break or hide text without being control characters.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 /// `text` with every one of `secrets`, and whatever looks like a JSON web token, hidden: a server

@@ -9,7 +9,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -24,9 +24,6 @@ use rustls::ClientConfig;
 use super::{answer, fault, refusal::Refusal};
 use crate::tls::{self, TlsError};
 
-/// Makes the TLS set-up, once it is needed.
-pub(super) type TlsMaker = Box<dyn FnOnce() -> Result<ClientConfig, TlsError> + Send>;
-
 /// Tokens with hundreds of group claims stay below 20 KB; an error page may be longer and is cut.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
@@ -34,12 +31,12 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 /// is not there and the packets get lost: everybody else's computer would wait.
 const METADATA_CONNECT: Duration = Duration::from_secs(1);
 
-/// The clients, built when they are first needed: reading the machine's certificates costs more
-/// than all the rest of a short call, and Azure CLI and managed identity need none.
+/// The clients. The one for the authority exists only where a credential needs it: reading the
+/// machine's certificates costs more than all the rest of a short call, and the Azure CLI and a
+/// managed identity need none.
 pub(super) struct Clients {
-    tls: Mutex<Option<TlsMaker>>,
+    authority: Option<Client>,
     connect_timeout: Duration,
-    authority: OnceLock<Result<Client, Refusal>>,
     metadata: OnceLock<Result<Client, Refusal>>,
 }
 
@@ -50,36 +47,34 @@ impl fmt::Debug for Clients {
 }
 
 impl Clients {
-    pub(super) fn new(tls: TlsMaker, connect_timeout: Duration) -> Self {
-        Self {
-            tls: Mutex::new(Some(tls)),
-            connect_timeout,
-            authority: OnceLock::new(),
-            metadata: OnceLock::new(),
-        }
+    /// `authority` is the TLS set-up for the authority and whether it is on this machine.
+    pub(super) fn new(
+        authority: Option<(ClientConfig, bool)>,
+        connect_timeout: Duration,
+    ) -> Result<Self, Refusal> {
+        // A proxy of the environment is for other hosts than this one.
+        let authority = authority.map(|(tls, here)| build(tls, connect_timeout, !here));
+        Ok(Self { authority: authority.transpose()?, connect_timeout, metadata: OnceLock::new() })
     }
 
     fn client(&self, peer: Peer) -> Result<&Client, Refusal> {
-        let built = match peer {
-            Peer::Authority { loopback } => self.authority.get_or_init(|| {
-                let maker = self.tls.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let maker = maker.ok_or_else(unusable_tls)?;
-                let tls = maker().map_err(|error| refused_tls(&error))?;
-                // A proxy of the environment is for other hosts than this one.
-                build(tls, self.connect_timeout, !loopback)
-            }),
-            Peer::Metadata { .. } => self.metadata.get_or_init(|| {
-                // Plain HTTP on the machine's own link, so nobody's certificate is trusted; and
-                // whatever a proxy would reach is somebody else's identity.
-                let tls = tls::trusting_nobody().map_err(|error| refused_tls(&error))?;
-                build(tls, self.connect_timeout.min(METADATA_CONNECT), false)
-            }),
-        };
-        built.as_ref().map_err(Clone::clone)
+        match peer {
+            Peer::Authority => self.authority.as_ref().ok_or_else(unusable_tls),
+            Peer::Metadata { .. } => {
+                let built = self.metadata.get_or_init(|| {
+                    // Plain HTTP on the machine's own link, so nobody's certificate is trusted;
+                    // and whatever a proxy would reach is somebody else's identity.
+                    let tls = tls::trusting_nobody().map_err(|error| refused_tls(&error))?;
+                    build(tls, self.connect_timeout.min(METADATA_CONNECT), false)
+                });
+                built.as_ref().map_err(Clone::clone)
+            }
+        }
     }
 }
 
-fn refused_tls(error: &TlsError) -> Refusal {
+/// What is wrong with the TLS set-up.
+pub(super) fn refused_tls(error: &TlsError) -> Refusal {
     Refusal::lasting(error.to_string(), error.remedy())
 }
 
@@ -110,10 +105,7 @@ const IDENTITY_HEADER: &str = "x-identity-header";
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Peer {
     /// The token endpoint of the authority.
-    Authority {
-        /// Whether it is on this machine, as in tests.
-        loopback: bool,
-    },
+    Authority,
     /// A managed identity endpoint.
     Metadata {
         /// Whether the environment says that there is one.
@@ -165,7 +157,7 @@ impl Transport {
             if answer.len() >= LONGEST_ANSWER {
                 return Err(answer::no_token(&from));
             }
-            if matches!(self.peer, Peer::Authority { .. }) {
+            if matches!(self.peer, Peer::Authority) {
                 answer::granted(&from, &answer)?;
             }
             return Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), answer));
@@ -173,9 +165,7 @@ impl Transport {
         answer.truncate(LONGEST_ANSWER);
         let secrets = secrets_of(request, body);
         Err(match self.peer {
-            Peer::Authority { .. } => {
-                answer::refused_by_authority(&from, status, &answer, &secrets)
-            }
+            Peer::Authority => answer::refused_by_authority(&from, status, &answer, &secrets),
             Peer::Metadata { hinted } => {
                 answer::refused_by_metadata(&from, status, &answer, &secrets, hinted)
             }
@@ -185,7 +175,7 @@ impl Transport {
     fn unreachable(&self, from: &str, error: reqwest::Error) -> Refusal {
         let fault = fault::Fault::of(from, error);
         match self.peer {
-            Peer::Authority { .. } => fault.refusal(
+            Peer::Authority => fault.refusal(
                 "check the network, name resolution and HTTPS_PROXY; the cloud's token endpoint \
                  must be reachable over HTTPS",
             ),
@@ -226,3 +216,6 @@ fn secrets_of(request: &Request, body: &[u8]) -> Vec<String> {
     secrets.extend(header.map(|(_, value)| value.as_str().to_owned()));
     secrets
 }
+
+#[cfg(test)]
+mod tests;

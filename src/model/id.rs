@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::is_hidden;
+
 /// Longest id accepted, in characters. Job ids seen in the wild have fewer than 80; a bound keeps a
 /// hostile id out of URLs, store keys and log lines.
 const LONGEST_ID: usize = 256;
@@ -62,7 +64,7 @@ fn checked(what: &'static str, text: &str) -> Result<(), IdError> {
     if text == "." || text == ".." {
         return Err(IdError::PathStep { what });
     }
-    match text.chars().find(|c| matches!(c, '/' | '\\') || c.is_control() || c.is_whitespace()) {
+    match text.chars().find(|c| matches!(c, '/' | '\\') || is_hidden(*c) || c.is_whitespace()) {
         Some(found) => Err(IdError::Character { what, found }),
         None => Ok(()),
     }
@@ -296,7 +298,9 @@ mod tests {
             assert!(JobId::parse(text).is_ok(), "{text}");
         }
         let long = "x".repeat(LONGEST_ID + 1);
-        for text in ["", " ", ".", "..", "a/b", "a\\b", "a\nb", "a\u{1b}[0m", "a b", &long] {
+        for text in
+            ["", " ", ".", "..", "a/b", "a\\b", "a\nb", "a\u{1b}[0m", "a\u{202e}b", "a b", &long]
+        {
             assert!(JobId::parse(text).is_err(), "{text:?}");
         }
     }

@@ -1,5 +1,7 @@
 //! The whole guard over a scripted Graph, a memory store and a manual clock.
 
+#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
+
 mod doubt;
 mod faults;
 mod health;

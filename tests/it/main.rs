@@ -1,7 +1,10 @@
 //! The one integration binary: a module per area.
 
+mod architecture;
 mod config;
+mod docs;
 mod emulator;
+mod graph;
 mod guard;
 mod identity;
 mod processes;

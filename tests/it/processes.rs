@@ -1,6 +1,10 @@
 //! Many processes of the real binary over one ledger: storms, kills at random moments, holders that
 //! are paused. The judge is the emulator's count, never our own log.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails its test")]
+#![expect(clippy::print_stdout, reason = "figures of a long run")]
+#![expect(clippy::disallowed_methods, reason = "a judge outside the program has its own clock")]
+
 use std::{
     path::PathBuf,
     process::{Child, Command, Output, Stdio},

@@ -1,11 +1,13 @@
 //! What every store promises, as facts that hold for each adapter. A further adapter is one line at
 //! the end of this file.
 
+#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use startguard::{
     decide::Receipt,
-    model::{HistoryQuery, JobKey, JobRecord, TenantRecord, Timestamp, Verification},
+    model::{HistoryQuery, JobRecord, TenantRecord, Timestamp, Verification},
     ports::{Change, Commit, Store, Version},
     store::{MemoryStore, SqliteStore},
     testing::ManualClock,

@@ -1,6 +1,13 @@
-//! What the store tests share: records, entries and clocks.
+//! What the store tests share: records, entries and clocks, and other processes.
 
-use std::{path::Path, sync::Arc, time::Duration};
+#![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use startguard::{
     model::{
@@ -136,4 +143,43 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ")
+}
+
+/// What a child process is told: the ledger's path.
+const CHILD: &str = "STARTGUARD_TEST_LEDGER";
+
+/// The ledger that this process is to work on, if it is a child of the test that asks.
+///
+/// A test that needs processes runs this same binary again for itself alone; its function then finds
+/// a ledger here and does the child's part.
+#[expect(clippy::disallowed_methods, reason = "how a test tells its child what to do")]
+pub(crate) fn as_child() -> Option<PathBuf> {
+    std::env::var_os(CHILD).map(PathBuf::from)
+}
+
+/// The arguments with which this binary runs the test `name` as a child.
+pub(crate) fn child_args(name: &str) -> [&str; 5] {
+    [name, "--exact", "--nocapture", "--test-threads", "1"]
+}
+
+/// This binary.
+pub(crate) fn this_binary() -> PathBuf {
+    std::env::current_exe().expect("the path of this binary")
+}
+
+/// The test `name` as a child that works on `ledger`.
+pub(crate) fn child(name: &str, ledger: &Path) -> Command {
+    told(Command::new(this_binary()), ledger, &child_args(name))
+}
+
+/// `command`, run with what a child needs to know.
+pub(crate) fn told(mut command: Command, ledger: &Path, args: &[&str]) -> Command {
+    command.args(args).env(CHILD, ledger).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// The lines that a child told its parent, without those of the test harness.
+pub(crate) fn lines_of(stdout: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stdout);
+    text.lines().filter_map(|line| line.split_once("> ")).map(|(_, said)| said.to_owned()).collect()
 }

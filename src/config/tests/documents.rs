@@ -180,7 +180,9 @@ fn the_guide_gives_the_defaults_that_hold() {
                 written::Raw::Text(text) => format!("\"{text}\""),
                 written::Raw::Number(Some(number)) => number.to_string(),
                 written::Raw::List(items) => format!("{items:?}"),
-                other => panic!("{other:?}"),
+                other @ (written::Raw::Bare(_)
+                | written::Raw::Number(None)
+                | written::Raw::Other(_)) => panic!("{other:?}"),
             };
             let start = GUIDE.find(&format!("### `{key}`")).unwrap();
             let entry = GUIDE.get(start..).unwrap().split("\n#").next().unwrap();

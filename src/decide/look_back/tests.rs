@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{Actor, Breaker, FencingToken, Lease, Term, Throttle};
+use crate::model::{Actor, Breaker, FencingToken, Term, Throttle};
 
 const COOLDOWN: Duration = Duration::from_secs(600);
 

@@ -89,13 +89,10 @@ fn reasons_on_the_list_need_to_be_accepted_by_name() {
 fn a_denial_names_the_consent_that_is_missing() {
     let seen = observation("Quarantine", "Active", Some("TooManyDeletes"), true);
     let accept = ["TooManyDeletes".to_owned()];
-    match preflight(&policy(), &seen, &accept) {
-        Preflight::Denied(denial) => {
-            assert_eq!(denial.consent, ["escrowsPruned"]);
-            assert!(denial.remedy.contains("--accept escrowsPruned"), "{}", denial.remedy);
-        }
-        other => panic!("{other:?}"),
-    }
+    let got = preflight(&policy(), &seen, &accept);
+    let Preflight::Denied(denial) = got else { panic!("{got:?}") };
+    assert_eq!(denial.consent, ["escrowsPruned"]);
+    assert!(denial.remedy.contains("--accept escrowsPruned"), "{}", denial.remedy);
 }
 
 proptest! {

@@ -4,9 +4,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{
-    JobId, Reason, ScheduleState, ServicePrincipalId, StatusCode, TenantRecord, Timestamp,
-};
+use crate::model::{JobId, Reason, ScheduleState, ServicePrincipalId, StatusCode, Timestamp};
 
 fn policy() -> Policy {
     Policy {
@@ -76,6 +74,10 @@ fn walk(
     }
 }
 
+fn deferred(decision: &Decision) -> Option<Reason> {
+    if let Decision::Defer(deferral) = decision { Some(deferral.reason) } else { None }
+}
+
 fn fresh(code: StatusCode) -> Decision {
     let (record, tenant) = (JobRecord::default(), TenantRecord::default());
     walk(&record, &tenant, 1_000, 1, &seen(code, 10), tick(11))
@@ -129,10 +131,8 @@ fn a_lease_taken_by_another_decides_nothing() {
     assert!(theirs.token > mine.token);
     let view = View { job: &theirs.record, tenant: &tenant, as_of: &later, latest_entry: None };
     let paused = seen(StatusCode::Paused, 10);
-    match start(&policy(), view, &ask(1), mine.token, &paused, tick(10)) {
-        Decision::Defer(deferral) => assert_eq!(deferral.reason, Reason::LeaseHeld),
-        other => panic!("{other:?}"),
-    }
+    let decision = start(&policy(), view, &ask(1), mine.token, &paused, tick(10));
+    assert_eq!(deferred(&decision), Some(Reason::LeaseHeld), "{decision:?}");
 }
 
 #[test]
@@ -142,12 +142,32 @@ fn an_earlier_start_in_doubt_is_not_repeated_inside_its_cooldown() {
     let mut left_open = intent.records().0.clone();
     left_open.starts[0].attempt = AttemptId(Uuid::from_u128(7));
     left_open.lease = None;
-    match walk(&left_open, &tenant, 1_300, 0, &paused, tick(10)) {
-        Decision::Defer(deferral) => assert_eq!(deferral.reason, Reason::InDoubt),
-        other => panic!("{other:?}"),
-    }
+    let inside = walk(&left_open, &tenant, 1_300, 0, &paused, tick(10));
+    assert_eq!(deferred(&inside), Some(Reason::InDoubt), "{inside:?}");
     let after = walk(&left_open, &tenant, 1_601, 0, &paused, tick(10));
     assert!(matches!(after, Decision::Start(_)));
+}
+
+#[test]
+fn a_read_from_before_the_cooldowns_end_starts_nothing_after_it() {
+    // In doubt since 1,000 s: the cool-down ends at 1,600 s. The read began at tick 10, and the
+    // decision falls on 1,601 s at tick 12: the read began at 1,599 s.
+    let mut record = JobRecord::default();
+    record.starts.push(StartMark {
+        attempt: AttemptId(Uuid::from_u128(7)),
+        token: FencingToken(1),
+        at: at(1_000),
+        by: Actor("bob@ops2".to_owned()),
+        result: StartResult::InDoubt,
+        looked: None,
+        forgiven: false,
+    });
+    let tenant = TenantRecord::default();
+    let paused = seen(StatusCode::Paused, 10);
+    let early = walk(&record, &tenant, 1_598, 3, &paused, tick(12));
+    assert_eq!(deferred(&early), Some(Reason::InDoubt));
+    let late = walk(&record, &tenant, 1_598, 4, &paused, tick(12));
+    assert!(matches!(late, Decision::Start(_)), "the read began as the cool-down ended");
 }
 
 #[test]

@@ -90,6 +90,7 @@ pub(super) fn cannot_lock(path: &Path, error: io::Error) -> Fault {
 /// A failed call to the system, with what to do about the usual causes.
 pub(super) fn cannot(problem: &str, path: &Path, error: io::Error) -> Fault {
     let path = path.display();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "there are dozens, and more to come")]
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             format!("let this user read and write {path} and its folder, or name another file")

@@ -81,6 +81,10 @@ fn folder_warning(path: &Path) -> Option<String> {
 fn network_warning(path: &Path) -> Option<String> {
     let found = rustix::fs::statfs(path).ok()?;
     // The field's type differs by platform; only its low 32 bits mean anything.
+    #[cfg_attr(
+        all(target_pointer_width = "64", target_env = "gnu"),
+        expect(clippy::useless_conversion, reason = "it is an i64 already on this platform alone")
+    )]
     let magic = i64::from(found.f_type) & 0xffff_ffff;
     let (_, name) = NETWORK.iter().find(|(known, _)| *known == magic)?;
     Some(format!(

@@ -157,7 +157,11 @@ fn process(
         clock: clock.clone(),
         entropy: entropy.clone(),
         tenant: TenantKey::new(None, "https://graph.microsoft.com"),
-        pace: PaceSettings { requests_per_second: plenty, burst: plenty },
+        pace: PaceSettings {
+            requests_per_second: plenty,
+            burst: plenty,
+            patience: Duration::from_secs(10),
+        },
         process: "pid 1".to_owned(),
         stop: stop.clone(),
     })
