@@ -41,15 +41,15 @@ impl Bounds {
     /// A tick is 5 s: `SEND_WITHIN` and `LOOK_AGAIN` are one tick each and bind.
     pub(super) fn coarse(holders: usize) -> Self {
         let tick = Duration::from_secs(5);
-        Self {
+        let bounds = Self {
             holders,
             tick,
             lease: tick * 3,
             request_timeout: tick,
             status_max_age: 1,
-            cooldown: 4,
+            cooldown: 0,
             max_starts: 2,
-            window: 9,
+            window: 0,
             pause: 1,
             message: 1,
             lag: 1,
@@ -57,21 +57,23 @@ impl Bounds {
             operator: false,
             set_back: false,
             fault: None,
-        }
+        };
+        let needed = bounds.needed_cooldown();
+        bounds.with_cooldown(needed)
     }
 
     /// A tick is 200 ms, as long as `MARGIN`: the lease binds, and holders' clocks may be slow.
     pub(super) fn fine(holders: usize) -> Self {
         let tick = Duration::from_millis(200);
-        Self {
+        let bounds = Self {
             tick,
             lease: Duration::from_millis(700),
             request_timeout: tick,
-            cooldown: 5,
-            window: 11,
             drift: 1,
             ..Self::coarse(holders)
-        }
+        };
+        let needed = bounds.needed_cooldown();
+        bounds.with_cooldown(needed)
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -114,6 +116,23 @@ impl Bounds {
             Some(Fault::LeaseWithoutEnd) => Duration::MAX,
             _ => self.lease,
         }
+    }
+
+    /// Longest time from the mark to the last check of the permit (D), by a clock that is not slow.
+    ///
+    /// In both settings the code's own constants come to one tick: `SEND_WITHIN` in the coarse one,
+    /// the lease less `MARGIN` and the deadline in the fine one.
+    const SEND_WITHIN: u8 = 1;
+
+    /// The cool-down that these bounds need: D + P + M + L, D by a slow clock.
+    pub(super) fn needed_cooldown(&self) -> u8 {
+        Self::SEND_WITHIN + self.drift + self.pause + self.message + self.lag
+    }
+
+    /// These settings with this cool-down, and a window in which `max_starts` binds as well.
+    pub(super) fn with_cooldown(self, cooldown: u8) -> Self {
+        let window = 2 * cooldown + 1;
+        Self { cooldown, window, ..self }
     }
 
     /// How long a POST may act, from the last check of its permit.

@@ -45,6 +45,8 @@ pub(super) enum Fault {
     RefundByAnother,
     /// Forgets that an earlier start is in doubt.
     ForgetInDoubt,
+    /// Decides after the cool-down's end on a look at the doubt from before it.
+    LookFromBefore,
     /// Does not keep to the cool-down.
     NoCooldown,
     /// Does not keep to the window's budget.
@@ -61,38 +63,4 @@ pub(super) enum Fault {
     LeaseWithoutEnd,
     /// Each look at an intent in doubt begins its cool-down anew.
     LookBeginsCooldown,
-}
-
-impl Fault {
-    pub(super) const ALL: [Self; 29] = [
-        Self::SkipTheRead,
-        Self::UnknownIsPaused,
-        Self::OldReadWillDo,
-        Self::FreshWhenDecidedOnly,
-        Self::IgnoreTheLease,
-        Self::IgnoreTheDeadline,
-        Self::NoMargin,
-        Self::MarkAfterCommit,
-        Self::LeaseNotRenewed,
-        Self::ReleaseBeforeSettle,
-        Self::IntentAfterPost,
-        Self::CountAtCompletion,
-        Self::CooldownFromCompletion,
-        Self::NoReceiptNeeded,
-        Self::IgnoreVersions,
-        Self::RetryOn503,
-        Self::RetryOnLostAnswer,
-        Self::ResumeOpenIntent,
-        Self::RefundOnUnclear,
-        Self::RefundByAnother,
-        Self::ForgetInDoubt,
-        Self::NoCooldown,
-        Self::NoWindow,
-        Self::ResetForgivesCooldown,
-        Self::ReadersClock,
-        Self::ClockMayRunBackwards,
-        Self::HoldAskedOnce,
-        Self::LeaseWithoutEnd,
-        Self::LookBeginsCooldown,
-    ];
 }

@@ -32,9 +32,8 @@ impl Scene {
             told = told.saturating_sub(SET_BACK).expect("a time");
         }
         if self.has(Fault::ReadersClock) {
-            // Everybody's own clock, and they stand a cool-down apart.
-            let ahead = self.bounds.span(who * self.bounds.cooldown);
-            told = told.saturating_add(ahead).expect("a time");
+            // Everybody's own clock, and they stand a tick apart.
+            told = told.saturating_add(self.bounds.span(who)).expect("a time");
         }
         Moment::civil(told)
     }
@@ -139,7 +138,13 @@ impl Scene {
         seen: Seen,
     ) -> Option<JobRecord> {
         let as_of = self.as_of(who, age, set_back);
-        let observation = self.observation(who, seen);
+        let told = match self.bounds.fault {
+            Some(Fault::LookFromBefore) if seen.age <= self.bounds.status_max_age => {
+                Seen { age, ..seen }
+            }
+            _ => seen,
+        };
+        let observation = self.observation(who, told);
         let attempt = Self::attempt(who);
         let (was, _) = decide::look_again(was.clone(), &as_of, attempt, &observation);
         let shown = self.shown(&was, who, &as_of);

@@ -2,7 +2,7 @@
 
 use startguard::model::StartResult;
 
-use super::bounds::Bounds;
+use super::{bounds::Bounds, fault::Fault};
 
 pub(super) const MOST_HOLDERS: usize = 4;
 pub(super) const MOST_MARKS: usize = 4;
@@ -150,17 +150,6 @@ pub(super) enum Promise {
 }
 
 impl Promise {
-    pub(super) const ALL: [Self; 8] = [
-        Self::StateFirst,
-        Self::OneInFlight,
-        Self::Fenced,
-        Self::NeverForgotten,
-        Self::NeverRepeated,
-        Self::Bounded,
-        Self::FailClosed,
-        Self::NoneOnRunning,
-    ];
-
     pub(super) fn bit(self) -> u16 {
         1 << (self as u16)
     }
@@ -305,13 +294,14 @@ impl World {
                 same => same,
             };
         }
-        self.in_order(bounds.holders)
+        // Holders that have their own clocks are not interchangeable.
+        match bounds.fault {
+            Some(Fault::ReadersClock | Fault::IgnoreVersions) => self,
+            _ => self.in_order(bounds.holders),
+        }
     }
 
     fn in_order(mut self, holders: usize) -> Self {
-        if !self.stale.is_empty() {
-            return self;
-        }
         let key = |place: usize| {
             let who = u8::try_from(place).unwrap_or(GONE);
             let mut refers = 0_u16;
