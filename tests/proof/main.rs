@@ -5,3 +5,4 @@
 //! with which figures: docs/proof.md.
 
 mod model;
+mod simulation;

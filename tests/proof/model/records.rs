@@ -116,8 +116,7 @@ impl Scene {
         }
         let lease = record.lease.as_ref();
         Rec {
-            lease: lease
-                .map(|l| LeaseMark { who: who(l.attempt), age: self.age(&l.term.from) }),
+            lease: lease.map(|l| LeaseMark { who: who(l.attempt), age: self.age(&l.term.from) }),
             marks,
             held: record.hold.is_some(),
         }

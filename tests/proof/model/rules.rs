@@ -99,7 +99,13 @@ impl Scene {
     }
 
     /// Steps 3 and 4: the record that grants the lease, if the record as it was allows that.
-    pub(super) fn acquire(&self, who: Who, was: &JobRecord, age: u8, set_back: bool) -> Option<JobRecord> {
+    pub(super) fn acquire(
+        &self,
+        who: Who,
+        was: &JobRecord,
+        age: u8,
+        set_back: bool,
+    ) -> Option<JobRecord> {
         let as_of = self.as_of(who, age, set_back);
         let shown = match self.bounds.fault {
             // These look away when they decide, not when they ask for the lease.
@@ -226,10 +232,8 @@ impl Scene {
         let attempt = Self::attempt(who);
         let mut record = was;
         if self.has(Fault::CountAtCompletion) && result.is_some() {
-            let scratch = JobRecord {
-                lease: Some(self.lease(who, &self.moment(0))),
-                ..JobRecord::default()
-            };
+            let scratch =
+                JobRecord { lease: Some(self.lease(who, &self.moment(0))), ..JobRecord::default() };
             let seen = Seen { saw: Saw::Stopped, age: 0, under_lease: true };
             let counted = self.intend(who, &scratch, 0, false, seen).unwrap_or_default();
             record.starts.extend(counted.starts);

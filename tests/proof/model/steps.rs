@@ -1,10 +1,10 @@
 //! The steps that holders, Graph, operators and time can take, in any order.
 
-use stateright::{Model, Property};
 use startguard::{
     decide::{self, StartReply},
     model::{Actor, JobRecord, Reply},
 };
+use stateright::{Model, Property};
 
 use super::{
     bounds::Bounds,
@@ -495,7 +495,8 @@ impl Model for Protocol {
                 w.marks().any(|mark| mark.who == GONE && mark.result == Outcome::InDoubt)
             }),
             Property::sometimes("the budget is used up", |m: &Self, w: &World| {
-                w.sent.iter().flatten().count() == usize::try_from(m.bounds().max_starts).unwrap_or(0)
+                w.sent.iter().flatten().count()
+                    == usize::try_from(m.bounds().max_starts).unwrap_or(0)
             }),
         ]
     }

@@ -38,16 +38,26 @@ pub(super) struct Seen {
 pub(super) enum Holder {
     Idle,
     /// The records granted the lease; the commit is pending.
-    Granting { as_of: u8 },
+    Granting {
+        as_of: u8,
+    },
     /// The lease is durable; the read is next.
     Leased,
     Observed(Seen),
     /// Start was decided; the commit of the intent is pending.
-    Intending { as_of: u8, seen: Seen },
+    Intending {
+        as_of: u8,
+        seen: Seen,
+    },
     /// The intent is durable; the POST is next.
-    Permitted { mark: u8, seen: Seen },
+    Permitted {
+        mark: u8,
+        seen: Seen,
+    },
     /// Sent so long ago, and not answered yet.
-    Posting { since: u8 },
+    Posting {
+        since: u8,
+    },
     /// The answer was lost.
     Looking,
     /// A decision against a start is to be written.
