@@ -14,7 +14,7 @@ use super::{
     dice::Dice,
     judge::{Cause, Judge},
     process::{StoreClock, Time},
-    schedule::{LAG, Schedule},
+    schedule::{Broken, LAG, Schedule},
 };
 
 /// Until when which trouble lasts.
@@ -49,6 +49,7 @@ pub(super) struct Fleet {
     pub(super) policy: Policy,
     pub(super) clock: Arc<StoreClock>,
     pub(super) dice: Dice,
+    pub(super) broken: Option<Broken>,
     state: Mutex<Shared>,
 }
 
@@ -72,6 +73,7 @@ impl Fleet {
                 off: Mutex::new(0),
             }),
             dice: Dice::new(schedule.seed, "fleet"),
+            broken: schedule.broken,
             state: Mutex::new(Shared {
                 weather: Weather::default(),
                 judge: Judge::default(),
@@ -112,6 +114,7 @@ impl Fleet {
         let lag = match shared.weather.calm {
             true => Duration::ZERO,
             // Mostly none, sometimes a little, sometimes all that the bound allows.
+            false if self.broken == Some(Broken::LongLag) => 10 * LAG,
             false if self.dice.one_in(2) => Duration::ZERO,
             false => self.dice.span(Duration::from_millis(1), LAG),
         };
@@ -133,7 +136,7 @@ impl Shared {
         }
         standings.push(Standing { since: now, state });
         // Keep the newest that is older than any read can show.
-        let shown = now.saturating_sub(LAG);
+        let shown = now.saturating_sub(10 * LAG);
         let old = standings.iter().filter(|standing| standing.since < shown).count();
         standings.drain(..old.saturating_sub(1));
     }

@@ -17,7 +17,7 @@ use super::{
     fleet::{Fleet, State},
     judge::Cause,
     process::Process,
-    schedule::{MESSAGE, PAUSE},
+    schedule::{Broken, MESSAGE, PAUSE},
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -102,6 +102,9 @@ impl Line {
             });
         }
         if self.ill() && fleet.dice.one_in(4) {
+            if fleet.broken == Some(Broken::InventsReads) {
+                return Ok(State::Paused.job());
+            }
             return Err(match fleet.dice.below(5) {
                 0 => GraphError::Unavailable { problem: "HTTP 500".to_owned() },
                 1 => GraphError::BadResponse { problem: "half an answer".to_owned() },
@@ -144,6 +147,7 @@ impl Line {
         let fleet = Arc::clone(&self.fleet);
         let (fate, back) = (self.fate(), self.latency());
         let travels = match self.ill() {
+            true if fleet.broken == Some(Broken::LateMessages) => 6 * MESSAGE,
             true => fleet.dice.span(10 * MILLISECOND, MESSAGE),
             false => self.latency(),
         };
@@ -234,8 +238,10 @@ impl Graph for Line {
         }
         fleet.time.sleep(self.latency()).await;
         self.process.live().await;
-        let Some(deadline) = permit.time_left(self.process.tick()) else {
-            return (StartReply::TooLate, none);
+        let deadline = match permit.time_left(self.process.tick()) {
+            Some(deadline) => deadline,
+            None if fleet.broken == Some(Broken::SendsLate) => fleet.policy.request_timeout,
+            None => return (StartReply::TooLate, none),
         };
         // The pause that nothing can rule out.
         if self.ill() && fleet.dice.one_in(3) {
@@ -254,6 +260,15 @@ impl Graph for Line {
             () = fleet.time.sleep(self.process.really(deadline)) => None,
         };
         self.process.live().await;
+        if reply.is_none() && fleet.broken == Some(Broken::SendsTwice) {
+            let now = fleet.time.now();
+            fleet.shared().judge.left(self.id, job, attempt, &fleet.policy, now);
+            drop(self.travel(job, attempt));
+        }
+        if reply.is_none() && fleet.broken == Some(Broken::FalseProof) {
+            let problem = "connection reset".to_owned();
+            return (StartReply::NotSent { problem }, none);
+        }
         let reply = reply.unwrap_or_else(|| {
             fleet.shared().judge.count.lost_answers += 1;
             StartReply::Unclear { problem: "the answer did not come".to_owned() }

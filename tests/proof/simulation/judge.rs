@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use startguard::model::{AttemptId, Policy};
 
-use super::schedule::{LAG, PAUSE, RATE, send_within};
+use super::schedule::{PAUSE, RATE, send_within};
 
 /// Who set a job running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,8 +169,7 @@ impl Judge {
         self.count.effects += 1;
         match running {
             Some(Cause::Guard) => {
-                let broken =
-                    format!("a start reached a job that a start set running (lag {LAG:?})");
+                let broken = "a start reached a job that a start set running".to_owned();
                 self.broken(now, job, vec![broken]);
             }
             Some(Cause::Person) => self.count.on_resumed += 1,

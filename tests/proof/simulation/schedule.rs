@@ -71,6 +71,26 @@ pub(super) enum What {
     },
 }
 
+/// An assumption of docs/guarantees.md that does not hold, or a rule that an adapter breaks: what a
+/// simulation must notice that is worth anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The cool-down is a third of what the bounds need.
+    ShortCooldown,
+    /// Requests act longer after they left than assumed.
+    LateMessages,
+    /// Reads show the state before for longer than assumed.
+    LongLag,
+    /// The adapter does not look at the permit's time.
+    SendsLate,
+    /// The adapter repeats a POST whose answer was lost.
+    SendsTwice,
+    /// The adapter says that nothing was sent when it was.
+    FalseProof,
+    /// The adapter takes a read that failed for one that said Paused.
+    InventsReads,
+}
+
 /// A fleet, its settings and what happens to it.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
@@ -80,6 +100,7 @@ pub(super) struct Schedule {
     pub(super) callers: usize,
     pub(super) policy: Policy,
     pub(super) machine_store: bool,
+    pub(super) broken: Option<Broken>,
     pub(super) lasts: Duration,
     pub(super) events: Vec<Event>,
 }
@@ -118,11 +139,42 @@ impl Schedule {
             callers: 1 + usize::try_from(dice.below(3)).expect("small"),
             policy,
             machine_store: dice.one_in(2),
+            broken: None,
             lasts,
             events: Vec::new(),
         };
         schedule.fill(&dice);
         schedule
+    }
+
+    /// The same, with an assumption or a rule broken.
+    pub(super) fn with(mut self, broken: Broken) -> Self {
+        self.broken = Some(broken);
+        if broken == Broken::ShortCooldown {
+            self.policy.cooldown = needed_cooldown(&self.policy) / 3;
+        }
+        self
+    }
+
+    /// The same fleet with fewer events, which `fails` still: halves, quarters and so on are left
+    /// out for as long as that goes.
+    pub(super) fn cut_down(&self, fails: impl Fn(&Self) -> bool) -> Self {
+        let mut least = self.clone();
+        let mut size = least.events.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0;
+            while from < least.events.len() {
+                let mut fewer = least.clone();
+                fewer.events.drain(from..(from + size).min(fewer.events.len()));
+                if fails(&fewer) {
+                    least = fewer;
+                } else {
+                    from += size;
+                }
+            }
+            size /= 2;
+        }
+        least
     }
 
     fn fill(&mut self, dice: &Dice) {
@@ -145,7 +197,7 @@ impl Schedule {
                 9 => What::GraphIll(dice.span(10 * SECOND, HOUR)),
                 10 => What::Throttle(dice.span(SECOND, 10 * MINUTE)),
                 _ => {
-                    let off = i64::try_from(dice.below(7_200)).expect("small") - 3_600;
+                    let off = i64::try_from(dice.below(1_200)).expect("small") - 600;
                     What::SetClock(if dice.one_in(2) { 0 } else { off })
                 }
             };
@@ -155,7 +207,7 @@ impl Schedule {
             let what = match dice.below(10) {
                 0..5 => What::Stop { job, quarantine: dice.one_in(3) },
                 5 | 6 => What::Resume { job },
-                7 => What::Hold { job, span: (!dice.one_in(4)).then(|| dice.span(MINUTE, HOUR)) },
+                7 => What::Hold { job, span: (!dice.one_in(10)).then(|| dice.span(MINUTE, HOUR)) },
                 8 => What::Release { job },
                 _ => What::Reset { job },
             };

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     judge::Count,
     run::{Report, run},
-    schedule::Schedule,
+    schedule::{Broken, Schedule},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,7 +36,14 @@ fn no_seed_breaks_a_promise() {
         let schedule = Schedule::of(seed, lasts());
         let report = run(&schedule);
         if !report.violations.is_empty() {
-            panic!("SEED={seed} breaks a promise:\n{:#?}\n{schedule:#?}", report.violations);
+            let least = schedule.cut_down(|fewer| !run(fewer).violations.is_empty());
+            panic!(
+                "SEED={seed} breaks a promise:\n{:#?}\ncut down to {} of {} events:\n{least:#?}\n{:#?}",
+                report.violations,
+                least.events.len(),
+                schedule.events.len(),
+                run(&least).violations
+            );
         }
         total.add(report.count);
         for (answer, times) in report.answers {
@@ -51,4 +58,45 @@ fn a_seed_replays_exactly() {
     let schedule = Schedule::of(7, lasts());
     let told = |report: Report| (report.count, report.answers, report.digest);
     assert_eq!(told(run(&schedule)), told(run(&schedule)));
+}
+
+/// The first seed of some in which the judge notices; the schedule and what it noticed.
+fn first_noticed(broken: Broken) -> Option<(Schedule, Vec<String>)> {
+    (0..100).find_map(|seed| {
+        let schedule = Schedule::of(seed, 24 * HOUR).with(broken);
+        let violations = run(&schedule).violations;
+        (!violations.is_empty()).then_some((schedule, violations))
+    })
+}
+
+/// A judge that notices nothing proves nothing: each assumption broken, and each rule that an
+/// adapter could break, is noticed, and as what it is.
+#[test]
+fn what_is_broken_is_noticed() {
+    for (broken, promise) in [
+        (Broken::ShortCooldown, "a start set running"),
+        (Broken::LateMessages, "S2"),
+        (Broken::LongLag, "a start set running"),
+        (Broken::SendsLate, "S1"),
+        (Broken::SendsTwice, "S4"),
+        (Broken::FalseProof, "S4"),
+        (Broken::InventsReads, "S1"),
+    ] {
+        let Some((schedule, violations)) = first_noticed(broken) else {
+            panic!("{broken:?} is not noticed");
+        };
+        println!("{broken:?}: seed {}: {}", schedule.seed, violations[0]);
+        let named = violations.iter().any(|violation| violation.contains(promise));
+        assert!(named, "{broken:?} is noticed as {violations:#?}");
+    }
+}
+
+#[test]
+fn a_failing_schedule_is_cut_down_to_what_fails() {
+    let (schedule, _) = first_noticed(Broken::ShortCooldown).expect("a failing seed");
+    let fails = |schedule: &Schedule| !run(schedule).violations.is_empty();
+    let least = schedule.cut_down(fails);
+    assert!(fails(&least));
+    assert!(least.events.len() * 4 < schedule.events.len(), "{}", least.events.len());
+    println!("{} of {} events are left", least.events.len(), schedule.events.len());
 }
