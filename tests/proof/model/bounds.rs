@@ -30,6 +30,8 @@ pub(super) struct Bounds {
     pub lag: u8,
     /// By how many ticks a holder's monotonic clock may be slow within one attempt.
     pub drift: u8,
+    /// The tenant's budget of starts per minute, and with it starts of any number of other jobs.
+    pub(super) tenant: Option<u32>,
     /// Whether an operator holds, releases and resets.
     pub operator: bool,
     /// Whether the store's clock may be set back.
@@ -54,6 +56,7 @@ impl Bounds {
             message: 1,
             lag: 1,
             drift: 0,
+            tenant: None,
             operator: false,
             set_back: false,
             fault: None,
@@ -81,7 +84,10 @@ impl Bounds {
             cooldown: self.span(self.cooldown),
             max_starts: NonZeroU32::new(self.max_starts).expect("some starts"),
             window: self.span(self.window),
-            tenant_starts_per_minute: NonZeroU32::MAX,
+            tenant_starts_per_minute: self
+                .tenant
+                .and_then(NonZeroU32::new)
+                .unwrap_or(NonZeroU32::MAX),
             lease: self.lease,
             status_max_age: self.span(self.status_max_age),
             request_timeout: self.request_timeout,
@@ -92,6 +98,11 @@ impl Bounds {
 
     pub(super) fn span(&self, ticks: u8) -> Duration {
         self.tick * u32::from(ticks)
+    }
+
+    /// The tenant's window: a minute.
+    pub(super) fn minute(&self) -> u8 {
+        u8::try_from(60_000 / self.tick.as_millis()).unwrap_or(u8::MAX)
     }
 
     /// Ages from here on are told apart by nothing: neither cool-down nor window counts them, nor

@@ -51,6 +51,8 @@ pub(super) enum Fault {
     NoCooldown,
     /// Does not keep to the window's budget.
     NoWindow,
+    /// Does not charge the tenant's budget with the intent.
+    TenantNotCharged,
     /// An operator's reset forgives the cool-down, too.
     ResetForgivesCooldown,
     /// Reads the time from the caller's clock, which may be off.

@@ -26,7 +26,11 @@ pub(super) fn holds(protocol: &Protocol, world: &World) -> bool {
     world.runs = false;
     world.changed = bounds.lag;
     // The longest that any lease, cool-down or window can last.
-    let mut left = u32::from(bounds.horizon()) + 1;
+    let longest = match bounds.tenant {
+        Some(_) => bounds.horizon().max(bounds.minute()),
+        None => bounds.horizon(),
+    };
+    let mut left = u32::from(longest) + 1;
     for _ in 0..ASKS {
         match ask(protocol, &world) {
             Told::Running => return true,

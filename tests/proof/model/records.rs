@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     bounds::Bounds,
-    world::{GONE, LeaseMark, MOST_MARKS, Mark, Rec, Who},
+    world::{GONE, LeaseMark, MOST_MARKS, MOST_TENANT, Mark, Rec, Who},
 };
 
 /// The store's clock now. Every state is "now"; only ages differ.
@@ -22,10 +22,9 @@ const NOW: i64 = 1_000_000;
 /// Everything that does not change over a run.
 #[derive(Debug)]
 pub(super) struct Scene {
-    pub bounds: Bounds,
-    pub policy: Policy,
-    pub tenant: TenantRecord,
-    pub now: Timestamp,
+    pub(super) bounds: Bounds,
+    pub(super) policy: Policy,
+    pub(super) now: Timestamp,
     key: JobKey,
 }
 
@@ -40,7 +39,6 @@ impl Scene {
             policy: bounds.policy(),
             bounds,
             key,
-            tenant: TenantRecord::default(),
             now: Timestamp::from_second(NOW).expect("a time"),
         }
     }
@@ -98,6 +96,24 @@ impl Scene {
             starts: starts.collect(),
             hold,
         }
+    }
+
+    /// The tenant's record as `decide` takes it.
+    pub(super) fn inflate_tenant(&self, ages: &[Option<u8>; MOST_TENANT]) -> TenantRecord {
+        let starts = ages.iter().flatten().map(|age| self.moment(*age)).collect();
+        TenantRecord { starts, ..TenantRecord::default() }
+    }
+
+    /// The tenant's record as a state keeps it; nothing of it where no budget is set.
+    pub(super) fn deflate_tenant(&self, record: &TenantRecord) -> [Option<u8>; MOST_TENANT] {
+        let mut ages = [None; MOST_TENANT];
+        if self.bounds.tenant.is_some() {
+            for (slot, at) in ages.iter_mut().zip(&record.starts) {
+                let ticks = self.moment(0).since(at).as_nanos() / self.bounds.tick.as_nanos();
+                *slot = Some(u8::try_from(ticks).unwrap_or(u8::MAX));
+            }
+        }
+        ages
     }
 
     /// The record as a state keeps it.

@@ -6,7 +6,8 @@ use std::{num::NonZeroU32, time::Duration};
 use startguard::{
     decide::{self, Decision, Permit, Refusal, Settlement, StartReply, View},
     model::{
-        JobRecord, Lease, Moment, Observation, Policy, ScheduleState, StartResult, StatusCode, Term,
+        JobRecord, Lease, Moment, Observation, Policy, ScheduleState, StartResult, StatusCode,
+        TenantRecord, Term,
     },
     testing::acknowledged,
 };
@@ -19,6 +20,16 @@ use super::{
 
 /// By how much a clock that was set back is off: more than `decide` tolerates.
 const SET_BACK: Duration = Duration::from_secs(3);
+
+/// The holder of another job's lease.
+const ELSEWHERE: Who = 100;
+
+/// Both records of one ask.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Records {
+    pub(super) job: JobRecord,
+    pub(super) tenant: TenantRecord,
+}
 
 impl Scene {
     pub(super) fn has(&self, fault: Fault) -> bool {
@@ -38,10 +49,10 @@ impl Scene {
         Moment::civil(told)
     }
 
-    fn view<'a>(&'a self, job: &'a JobRecord, as_of: &'a Moment, age: u8) -> View<'a> {
+    fn view<'a>(&self, was: &'a Records, as_of: &'a Moment, age: u8) -> View<'a> {
         let newest = self.moment(age).at;
         let latest_entry = (!self.has(Fault::ClockMayRunBackwards)).then_some(newest);
-        View { job, tenant: &self.tenant, as_of, latest_entry }
+        View { job: &was.job, tenant: &was.tenant, as_of, latest_entry }
     }
 
     fn rules(&self) -> Policy {
@@ -75,8 +86,9 @@ impl Scene {
     }
 
     /// What the decisions get to see of the record.
-    fn shown(&self, record: &JobRecord, who: Who, as_of: &Moment) -> JobRecord {
-        let mut record = record.clone();
+    fn shown(&self, was: &Records, who: Who, as_of: &Moment) -> Records {
+        let mut records = was.clone();
+        let record = &mut records.job;
         match self.bounds.fault {
             Some(Fault::ForgetInDoubt) => record.starts.retain(|mark| match mark.result {
                 StartResult::Open | StartResult::InDoubt => false,
@@ -86,7 +98,7 @@ impl Scene {
             Some(Fault::HoldAskedOnce) => record.hold = None,
             _ => {}
         }
-        record
+        records
     }
 
     fn lease(&self, who: Who, from: &Moment) -> Lease {
@@ -98,11 +110,29 @@ impl Scene {
         }
     }
 
+    /// Records of a job of which nothing is known but that this holder has the lease.
+    fn only_leased(&self, who: Who, from: &Moment) -> Records {
+        let job = JobRecord {
+            lease: Some(self.lease(who, from)),
+            token: CURRENT,
+            ..JobRecord::default()
+        };
+        Records { job, tenant: TenantRecord::default() }
+    }
+
+    /// The tenant's record after another job's attempt, at a moment at which only the tenant could
+    /// hinder it; `None`: the tenant does.
+    pub(super) fn elsewhere(&self, tenant: TenantRecord, set_back: bool) -> Option<TenantRecord> {
+        let other = Records { tenant, ..self.only_leased(ELSEWHERE, &self.moment(0)) };
+        let seen = Seen { saw: Saw::Stopped, age: 0, under_lease: true };
+        self.intend(ELSEWHERE, &other, 0, set_back, seen).map(|records| records.tenant)
+    }
+
     /// Steps 3 and 4: the record that grants the lease, if the record as it was allows that.
     pub(super) fn acquire(
         &self,
         who: Who,
-        was: &JobRecord,
+        was: &Records,
         age: u8,
         set_back: bool,
     ) -> Option<JobRecord> {
@@ -117,7 +147,7 @@ impl Scene {
         if self.bounds.fault.is_none() {
             return Some(grant.record);
         }
-        let mut record = JobRecord { lease: grant.record.lease, ..was.clone() };
+        let mut record = JobRecord { lease: grant.record.lease, ..was.job.clone() };
         if self.has(Fault::RefundByAnother) {
             record.starts.retain(|mark| mark.result != StartResult::Open);
         }
@@ -125,7 +155,7 @@ impl Scene {
     }
 
     /// For how long an ask for the lease is deferred, as its answer would say; `None`: it is not.
-    pub(super) fn deferral(&self, was: &JobRecord) -> Option<Duration> {
+    pub(super) fn deferral(&self, was: &Records) -> Option<Duration> {
         let as_of = self.moment(0);
         match decide::look_back(&self.rules(), self.view(was, &as_of, 0), None) {
             Ok(()) => None,
@@ -134,15 +164,15 @@ impl Scene {
         }
     }
 
-    /// Steps 6 and 7: the record with the intent, if the decision is to start.
+    /// Steps 6 and 7: the records with the intent, if the decision is to start.
     pub(super) fn intend(
         &self,
         who: Who,
-        was: &JobRecord,
+        was: &Records,
         age: u8,
         set_back: bool,
         seen: Seen,
-    ) -> Option<JobRecord> {
+    ) -> Option<Records> {
         let as_of = self.as_of(who, age, set_back);
         let told = match self.bounds.fault {
             Some(Fault::LookFromBefore) if seen.age <= self.bounds.status_max_age => {
@@ -152,25 +182,29 @@ impl Scene {
         };
         let observation = self.observation(who, told);
         let attempt = Self::attempt(who);
-        let (was, _) = decide::look_again(was.clone(), &as_of, attempt, &observation);
+        let (job, _) = decide::look_again(was.job.clone(), &as_of, attempt, &observation);
+        let was = Records { job, tenant: was.tenant.clone() };
         let shown = self.shown(&was, who, &as_of);
         let view = self.view(&shown, &as_of, age);
         let now = self.tick(who, age);
         let decision =
             decide::start(&self.rules(), view, &self.ask(who), CURRENT, &observation, now);
         let Decision::Start(intent) = decision else { return None };
-        let (intended, _) = intent.records();
+        let (job, tenant) = intent.records();
+        let mut records = Records { job: job.clone(), tenant: tenant.clone() };
         if self.bounds.fault.is_none() {
-            return Some(intended.clone());
+            return Some(records);
         }
-        let mut record = JobRecord { lease: intended.lease.clone(), ..was.clone() };
-        if self.has(Fault::LeaseNotRenewed) {
-            record.lease.clone_from(&was.lease);
+        records.job = JobRecord { lease: job.lease.clone(), ..was.job.clone() };
+        match self.bounds.fault {
+            Some(Fault::LeaseNotRenewed) => records.job.lease.clone_from(&was.job.lease),
+            Some(Fault::TenantNotCharged) => records.tenant = was.tenant,
+            _ => {}
         }
         if !self.has(Fault::CountAtCompletion) {
-            record.starts.extend(intended.starts.last().cloned());
+            records.job.starts.extend(job.starts.last().cloned());
         }
-        Some(record)
+        Some(records)
     }
 
     /// The permit of an intent whose mark was taken so long ago.
@@ -187,14 +221,10 @@ impl Scene {
             Some(Fault::FreshWhenDecidedOnly) => Seen { age: mark, ..seen },
             _ => seen,
         };
-        let record = JobRecord {
-            lease: Some(self.lease(who, &as_of)),
-            token: CURRENT,
-            ..JobRecord::default()
-        };
+        let records = self.only_leased(who, &as_of);
         let stopped = Seen { saw: Saw::Stopped, ..seen };
         let (observation, now) = (self.observation(who, stopped), self.tick(who, mark));
-        let view = self.view(&record, &as_of, mark);
+        let view = self.view(&records, &as_of, mark);
         match decide::start(&policy, view, &self.ask(who), CURRENT, &observation, now) {
             Decision::Start(intent) => intent.permit(acknowledged(Self::attempt(who)), now),
             Decision::Deny(_)
@@ -232,11 +262,10 @@ impl Scene {
         let attempt = Self::attempt(who);
         let mut record = was;
         if self.has(Fault::CountAtCompletion) && result.is_some() {
-            let scratch =
-                JobRecord { lease: Some(self.lease(who, &self.moment(0))), ..JobRecord::default() };
+            let scratch = self.only_leased(who, &self.moment(0));
             let seen = Seen { saw: Saw::Stopped, age: 0, under_lease: true };
             let counted = self.intend(who, &scratch, 0, false, seen).unwrap_or_default();
-            record.starts.extend(counted.starts);
+            record.starts.extend(counted.job.starts);
         }
         if self.has(Fault::CooldownFromCompletion) && result.is_some() {
             let own = record.starts.iter_mut().filter(|mark| mark.attempt == attempt);

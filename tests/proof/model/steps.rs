@@ -2,7 +2,7 @@
 
 use startguard::{
     decide::{self, StartReply},
-    model::{Actor, JobRecord, Reply},
+    model::{Actor, JobRecord, Reply, TenantRecord},
 };
 use stateright::{Model, Property};
 
@@ -11,6 +11,7 @@ use super::{
     fault::Fault,
     liveness,
     records::Scene,
+    rules::Records,
     world::{GONE, Holder, Mark, Outcome, Post, Promise, Saw, Seen, Sent, Who, World},
 };
 
@@ -85,6 +86,8 @@ pub(super) enum Step {
     Reset,
     /// The store's clock is set back behind its newest entry, or right again.
     SetBack(bool),
+    /// An intent to start another job of the tenant's is committed.
+    Elsewhere,
 }
 
 /// The model that stateright explores.
@@ -111,7 +114,7 @@ impl Protocol {
 
     /// In how many ticks an ask for the lease is told to ask again; `None`: it is granted.
     pub(super) fn deferred(&self, world: &World) -> Option<u32> {
-        let after = self.scene.deferral(&self.scene.inflate(&world.record))?;
+        let after = self.scene.deferral(&self.records(world))?;
         let ticks = after.as_nanos().div_ceil(self.bounds().tick.as_nanos());
         Some(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
@@ -139,11 +142,11 @@ impl Protocol {
             if place == usize::from(by) {
                 continue;
             }
-            *holder = match *holder {
-                Holder::Granting { .. } => Holder::Idle,
-                Holder::Intending { seen, .. } => Holder::Observed(seen),
-                same => same,
-            };
+            if let Holder::Granting { .. } = *holder {
+                *holder = Holder::Idle;
+            } else if let Holder::Intending { seen, .. } = *holder {
+                *holder = Holder::Observed(seen);
+            }
         }
     }
 
@@ -155,10 +158,39 @@ impl Protocol {
         }
     }
 
-    /// The record that a pending commit is based on.
-    fn base(&self, world: &World, who: Who) -> JobRecord {
-        let stale = world.stale.get(usize::from(who));
-        self.scene.inflate(stale.unwrap_or(&world.record))
+    /// Both records, as a load gets them.
+    fn records(&self, world: &World) -> Records {
+        Records {
+            job: self.scene.inflate(&world.record),
+            tenant: self.scene.inflate_tenant(&world.tenant),
+        }
+    }
+
+    /// The records that a pending commit is based on.
+    fn base(&self, world: &World, who: Who) -> Records {
+        let mut records = self.records(world);
+        if let Some(stale) = world.stale.get(usize::from(who)) {
+            records.job = self.scene.inflate(stale);
+        }
+        records
+    }
+
+    /// A write to the tenant's record, with an intent. Here the tenant's budget is judged.
+    /// `intent` is its age: it counts from the load that it was decided on.
+    fn charge(&self, world: &mut World, by: Who, intent: u8, tenant: &TenantRecord) {
+        let Some(most) = self.bounds().tenant else { return };
+        world.tenant = self.scene.deflate_tenant(tenant);
+        let minute = self.bounds().minute();
+        let within = world.intents.iter().flatten().filter(|age| age.abs_diff(intent) < minute);
+        if within.count() >= usize::try_from(most).unwrap_or(0) {
+            world.breaks(Promise::Bounded);
+        }
+        put(&mut world.intents, intent);
+        for (place, holder) in world.holders.iter_mut().enumerate() {
+            if let (Holder::Intending { seen, .. }, true) = (*holder, place != usize::from(by)) {
+                *holder = Holder::Observed(seen);
+            }
+        }
     }
 
     fn holds_lease(world: &World, who: Who) -> bool {
@@ -171,7 +203,7 @@ impl Protocol {
         match step {
             Step::Tick => world.grow_older(self.bounds()),
             Step::Load(who) => {
-                let record = scene.inflate(&world.record);
+                let record = self.records(world);
                 let open = |mark: Mark| mark.who == GONE && mark.result == Outcome::Open;
                 if scene.has(Fault::ResumeOpenIntent) && world.marks().any(open) {
                     world.holders[usize::from(who)] = Holder::Permitted { mark: 0, seen: FRESH };
@@ -210,7 +242,7 @@ impl Protocol {
                 let Holder::Observed(seen) = world.holders[usize::from(who)] else {
                     return None;
                 };
-                let record = scene.inflate(&world.record);
+                let record = self.records(world);
                 self.loaded(world, who);
                 if scene.intend(who, &record, 0, behind, seen).is_none() {
                     world.holders[usize::from(who)] = Holder::Renouncing(seen.saw);
@@ -231,8 +263,9 @@ impl Protocol {
                 };
                 if answered != Answered::Failed {
                     let base = self.base(world, who);
-                    let record = scene.intend(who, &base, as_of, behind, seen)?;
-                    self.write(world, who, &record);
+                    let records = scene.intend(who, &base, as_of, behind, seen)?;
+                    self.write(world, who, &records.job);
+                    self.charge(world, who, as_of, &records.tenant);
                 }
                 let mark = if scene.has(Fault::MarkAfterCommit) { 0 } else { as_of };
                 let told = answered == Answered::Done || scene.has(Fault::NoReceiptNeeded);
@@ -308,6 +341,10 @@ impl Protocol {
                 world.sent.iter_mut().flatten().for_each(|sent| sent.forgiven = true);
             }
             Step::SetBack(on) => world.behind = on,
+            Step::Elsewhere => {
+                let tenant = scene.elsewhere(scene.inflate_tenant(&world.tenant), behind)?;
+                self.charge(world, GONE, 0, &tenant);
+            }
         }
         self.judge(world);
         Some(())
@@ -464,6 +501,9 @@ impl Model for Protocol {
         if self.bounds().operator {
             steps.push(Step::Hold(!world.record.held));
             steps.push(Step::Reset);
+        }
+        if self.bounds().tenant.is_some() {
+            steps.push(Step::Elsewhere);
         }
         if self.bounds().set_back {
             steps.push(Step::SetBack(!world.behind));

@@ -7,6 +7,7 @@ use super::{bounds::Bounds, fault::Fault};
 pub(super) const MOST_HOLDERS: usize = 4;
 pub(super) const MOST_MARKS: usize = 4;
 pub(super) const MOST_POSTS: usize = 3;
+pub(super) const MOST_TENANT: usize = 3;
 
 /// A holder's place, or nobody's any more: its attempt is over or its process died.
 pub(super) type Who = u8;
@@ -174,6 +175,10 @@ pub(super) struct World {
     pub posts: [Option<Post>; MOST_POSTS],
     pub sent: [Option<Sent>; MOST_MARKS],
     pub holders: [Holder; MOST_HOLDERS],
+    /// The tenant's record in the store: the ages of its starts, oldest first.
+    pub(super) tenant: [Option<u8>; MOST_TENANT],
+    /// The judge's own memory of the tenant's intents.
+    pub(super) intents: [Option<u8>; MOST_TENANT],
     /// The store's clock stands behind its newest entry.
     pub behind: bool,
     pub broken: u16,
@@ -190,6 +195,8 @@ impl World {
             posts: [None; MOST_POSTS],
             sent: [None; MOST_MARKS],
             holders: [Holder::Idle; MOST_HOLDERS],
+            tenant: [None; MOST_TENANT],
+            intents: [None; MOST_TENANT],
             behind: false,
             broken: 0,
             stale: Vec::new(),
@@ -244,6 +251,9 @@ impl World {
         for sent in self.sent.iter_mut().flatten() {
             sent.intent = older(sent.intent);
         }
+        for age in self.tenant.iter_mut().chain(&mut self.intents).flatten() {
+            *age = (*age + 1).min(bounds.minute());
+        }
         let read = |seen: Seen| Seen { age: (seen.age + 1).min(bounds.oldest_read() + 1), ..seen };
         for holder in &mut self.holders {
             *holder = match *holder {
@@ -276,33 +286,36 @@ impl World {
             *slot = slot.filter(|sent| sent.intent < bounds.horizon());
         }
         compact(&mut self.sent);
+        for slot in self.tenant.iter_mut().chain(&mut self.intents) {
+            *slot = slot.filter(|age| bounds.tenant.is_some() && *age < bounds.minute());
+        }
+        compact(&mut self.tenant);
+        compact(&mut self.intents);
         for (place, holder) in self.holders.iter_mut().enumerate() {
             let who = u8::try_from(place).unwrap_or(GONE);
-            *holder = match *holder {
-                // Too old to be decided on, or to be sent on: that is what comes of it.
-                Holder::Observed(seen)
-                    if seen.age > bounds.status_max_age && bounds.fault.is_none() =>
-                {
-                    Holder::Renouncing(seen.saw)
-                }
-                Holder::Permitted { seen, .. }
-                    if seen.age > bounds.oldest_read() && bounds.fault.is_none() =>
-                {
-                    Holder::Closing(None)
-                }
-                same => same,
-            };
-            *holder = match *holder {
-                // Nothing to write, nothing to release.
-                Holder::Closing(None)
-                    if self.record.lease.is_none_or(|lease| lease.who != who)
-                        && !self.record.marks.iter().flatten().any(|mark| mark.who == who)
-                        && bounds.fault.is_none() =>
-                {
-                    Holder::Idle
-                }
-                same => same,
-            };
+            if bounds.fault.is_some() {
+                continue;
+            }
+            // Too old to be decided on, or to be sent on: that is what comes of it.
+            if let Holder::Observed(seen) = *holder
+                && seen.age > bounds.status_max_age
+            {
+                *holder = Holder::Renouncing(seen.saw);
+            }
+            if let Holder::Permitted { seen, .. } = *holder
+                && seen.age > bounds.oldest_read()
+            {
+                *holder = Holder::Closing(None);
+            }
+            // Nothing to give back, nothing to release.
+            let own = |mark: &Mark| mark.who == who;
+            let leased = self.record.lease.is_some_and(|lease| lease.who == who);
+            if *holder == Holder::Closing(None)
+                && !leased
+                && !self.record.marks.iter().flatten().any(own)
+            {
+                *holder = Holder::Idle;
+            }
         }
         // Holders that have their own clocks are not interchangeable.
         match bounds.fault {

@@ -37,7 +37,8 @@ struct Job {
 pub(super) struct Judge {
     jobs: BTreeMap<usize, Job>,
     tenant: Vec<Duration>,
-    reads: BTreeMap<(u64, usize), Read>,
+    /// By process and job, the reads that a start may still rest on.
+    reads: BTreeMap<(u64, usize), Vec<Read>>,
     by_attempt: BTreeMap<AttemptId, u32>,
     pub(super) violations: Vec<String>,
     pub(super) count: Count,
@@ -67,7 +68,7 @@ impl Count {
 impl Judge {
     pub(super) fn read(&mut self, process: u64, job: usize, began: Duration, stopped: bool) {
         self.count.reads += 1;
-        self.reads.insert((process, job), Read { began, stopped });
+        self.reads.entry((process, job)).or_default().push(Read { began, stopped });
     }
 
     /// What left until then no longer counts for the window.
@@ -117,9 +118,11 @@ impl Judge {
             broken.push("S4: a second POST under one intent".to_owned());
         }
         let oldest = slow(policy.status_max_age) + PAUSE;
-        match self.reads.get(&(process, job)) {
-            Some(read) if read.stopped && now - read.began <= oldest => {}
-            read => broken.push(format!("S1: a POST on {read:?}, at most {oldest:?} old")),
+        // A process may read a job for several callers at once, and a start rests on one of those.
+        let reads = self.reads.entry((process, job)).or_default();
+        reads.retain(|read| now - read.began <= oldest);
+        if !reads.iter().any(|read| read.stopped) {
+            broken.push(format!("S1: a POST on {reads:?}, at most {oldest:?} old"));
         }
         let this = self.jobs.entry(job).or_default();
         if !this.in_flight.is_empty() {

@@ -175,14 +175,14 @@ impl World {
             let mut shared = self.fleet.shared();
             let posts = shared.judge.posts_of(answer.attempt_id);
             let mut lies = Vec::new();
-            if posts > 0
-                && !matches!(
-                    (answer.outcome, answer.reason),
-                    (OutcomeKind::Started | OutcomeKind::InDoubt, _)
-                        | (OutcomeKind::Deferred, Some(Reason::Throttled))
-                        | (OutcomeKind::Failed, _)
-                )
-            {
+            let may_follow_a_post = match answer.outcome {
+                OutcomeKind::Started | OutcomeKind::InDoubt | OutcomeKind::Failed => true,
+                OutcomeKind::Deferred => answer.reason == Some(Reason::Throttled),
+                OutcomeKind::AlreadyRunning | OutcomeKind::WouldStart | OutcomeKind::Denied => {
+                    false
+                }
+            };
+            if posts > 0 && !may_follow_a_post {
                 lies.push(format!("answered {} after a POST", answer.outcome));
             }
             if posts != answer.graph.starts {
@@ -336,11 +336,10 @@ impl World {
     }
 
     fn furthest_set(&self) -> i64 {
-        let set = self.schedule.events.iter().map(|event| match event.what {
-            What::SetClock(off) => off,
-            _ => 0,
+        let set = self.schedule.events.iter().filter_map(|event| {
+            if let What::SetClock(off) = event.what { Some(off) } else { None }
         });
-        set.max().unwrap_or_default()
+        set.max().unwrap_or_default().max(0)
     }
 
     async fn report(&self) -> Report {

@@ -19,15 +19,15 @@ fn asked(variable: &str) -> Option<u64> {
 }
 
 fn lasts() -> Duration {
-    HOUR * u32::try_from(asked("SIMULATED_HOURS").unwrap_or(24)).expect("a number of hours")
+    HOUR * u32::try_from(asked("SIMULATED_HOURS").unwrap_or(12)).expect("a number of hours")
 }
 
 #[test]
 fn no_seed_breaks_a_promise() {
     let seeds = match asked("SEED") {
         Some(one) => one..one + 1,
-        // A plain `cargo test` is not optimised.
-        None => 0..asked("SEEDS").unwrap_or(10),
+        // A plain `cargo test` is not optimised; `tests/proof/run` runs 200.
+        None => 0..asked("SEEDS").unwrap_or(3),
     };
     let mut total = Count::default();
     let mut answers = BTreeMap::<String, u64>::new();
@@ -38,7 +38,9 @@ fn no_seed_breaks_a_promise() {
         if !report.violations.is_empty() {
             let least = schedule.cut_down(|fewer| !run(fewer).violations.is_empty());
             panic!(
-                "SEED={seed} breaks a promise:\n{:#?}\ncut down to {} of {} events:\n{least:#?}\n{:#?}",
+                "SEED={seed} SIMULATED_HOURS={} breaks a promise:\n{:#?}\ncut down to {} of {} \
+                 events:\n{least:#?}\n{:#?}",
+                lasts().as_secs() / HOUR.as_secs(),
                 report.violations,
                 least.events.len(),
                 schedule.events.len(),
@@ -63,7 +65,7 @@ fn a_seed_replays_exactly() {
 /// The first seed of some in which the judge notices; the schedule and what it noticed.
 fn first_noticed(broken: Broken) -> Option<(Schedule, Vec<String>)> {
     (0..100).find_map(|seed| {
-        let schedule = Schedule::of(seed, 24 * HOUR).with(broken);
+        let schedule = Schedule::of(seed, 12 * HOUR).with(broken);
         let violations = run(&schedule).violations;
         (!violations.is_empty()).then_some((schedule, violations))
     })
@@ -72,6 +74,7 @@ fn first_noticed(broken: Broken) -> Option<(Schedule, Vec<String>)> {
 /// A judge that notices nothing proves nothing: each assumption broken, and each rule that an
 /// adapter could break, is noticed, and as what it is.
 #[test]
+#[ignore = "tests/proof/run: wants optimised code"]
 fn what_is_broken_is_noticed() {
     for (broken, promise) in [
         (Broken::ShortCooldown, "a start set running"),
@@ -92,6 +95,7 @@ fn what_is_broken_is_noticed() {
 }
 
 #[test]
+#[ignore = "tests/proof/run: wants optimised code"]
 fn a_failing_schedule_is_cut_down_to_what_fails() {
     let (schedule, _) = first_noticed(Broken::ShortCooldown).expect("a failing seed");
     let fails = |schedule: &Schedule| !run(schedule).violations.is_empty();
