@@ -10,7 +10,9 @@
 //! time, attempts and crashes have no end, and "exhaustive" means all of them, not all up to a depth.
 
 mod bounds;
+mod explore;
 mod fault;
+mod judge;
 mod liveness;
 mod records;
 mod rules;

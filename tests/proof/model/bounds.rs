@@ -30,6 +30,9 @@ pub(super) struct Bounds {
     pub lag: u8,
     /// By how many ticks a holder's monotonic clock may be slow within one attempt.
     pub drift: u8,
+    /// Whether pauses, messages and lags outlast the cool-down, so that what needs their bounds (S2's
+    /// one in flight, and that no start reaches a running job) is not asked for.
+    pub(super) untimed: bool,
     /// The tenant's budget of starts per minute, and with it starts of any number of other jobs.
     pub(super) tenant: Option<u32>,
     /// Whether an operator holds, releases and resets.
@@ -56,6 +59,7 @@ impl Bounds {
             message: 1,
             lag: 1,
             drift: 0,
+            untimed: false,
             tenant: None,
             operator: false,
             set_back: false,

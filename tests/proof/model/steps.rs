@@ -4,15 +4,13 @@ use startguard::{
     decide::{self, StartReply},
     model::{Actor, JobRecord, Reply, TenantRecord},
 };
-use stateright::{Model, Property};
 
 use super::{
     bounds::Bounds,
     fault::Fault,
-    liveness,
     records::Scene,
     rules::Records,
-    world::{GONE, Holder, Mark, Outcome, Post, Promise, Saw, Seen, Sent, Who, World},
+    world::{GONE, Holder, Mark, Outcome, Promise, Saw, Seen, Who, World},
 };
 
 /// How a commit ends for the one who asked for it.
@@ -26,7 +24,7 @@ pub(super) enum Answered {
     Failed,
 }
 
-const ANSWERS: [Answered; 3] = [Answered::Done, Answered::Lost, Answered::Failed];
+pub(super) const ANSWERS: [Answered; 3] = [Answered::Done, Answered::Lost, Answered::Failed];
 
 /// How a POST ends that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub(super) enum Fate {
     Lost,
 }
 
-const FATES: [Fate; 5] =
+pub(super) const FATES: [Fate; 5] =
     [Fate::Accepted, Fate::AcceptedUnheard, Fate::Refused, Fate::ToldToWait, Fate::Lost];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +118,7 @@ impl Protocol {
     }
 
     /// Everything a read may say now.
-    fn reads(&self, world: &World) -> impl Iterator<Item = Saw> + use<> {
+    pub(super) fn reads(&self, world: &World) -> impl Iterator<Item = Saw> + use<> {
         let now = if world.runs { Saw::Runs } else { Saw::Stopped };
         let before = if world.runs { Saw::Stopped } else { Saw::Runs };
         let stale = (world.changed < self.bounds().lag).then_some(before);
@@ -159,7 +157,7 @@ impl Protocol {
     }
 
     /// Both records, as a load gets them.
-    fn records(&self, world: &World) -> Records {
+    pub(super) fn records(&self, world: &World) -> Records {
         Records {
             job: self.scene.inflate(&world.record),
             tenant: self.scene.inflate_tenant(&world.tenant),
@@ -185,7 +183,8 @@ impl Protocol {
         if within.count() >= usize::try_from(most).unwrap_or(0) {
             world.breaks(Promise::Bounded);
         }
-        put(&mut world.intents, intent);
+        let room = put(&mut world.intents, intent);
+        assert!(room || world.broken != 0, "a state holds too few intents: {world:?}");
         for (place, holder) in world.holders.iter_mut().enumerate() {
             if let (Holder::Intending { seen, .. }, true) = (*holder, place != usize::from(by)) {
                 *holder = Holder::Observed(seen);
@@ -193,11 +192,11 @@ impl Protocol {
         }
     }
 
-    fn holds_lease(world: &World, who: Who) -> bool {
+    pub(super) fn holds_lease(world: &World, who: Who) -> bool {
         world.record.lease.is_some_and(|lease| lease.who == who)
     }
 
-    fn step(&self, world: &mut World, step: Step) -> Option<()> {
+    pub(super) fn step(&self, world: &mut World, step: Step) -> Option<()> {
         let scene = &self.scene;
         let behind = world.behind;
         match step {
@@ -350,49 +349,10 @@ impl Protocol {
         Some(())
     }
 
-    /// A POST leaves. Here the promises are judged.
-    fn sent(&self, world: &mut World, who: Who, seen: Seen) {
-        let bounds = self.bounds();
-        let fresh = seen.age <= bounds.oldest_read() && seen.under_lease;
-        if seen.saw != Saw::Stopped || !fresh {
-            world.breaks(Promise::StateFirst);
-        }
-        if world.flights().next().is_some() {
-            world.breaks(Promise::OneInFlight);
-        }
-        let left = world.record.lease.filter(|lease| lease.who == who);
-        let left = left.map(|lease| bounds.lease.saturating_sub(bounds.span(lease.age)));
-        if left.is_none_or(|left| left < bounds.request_timeout) {
-            world.breaks(Promise::Fenced);
-        }
-        let own = world.marks().find(|mark| mark.who == who);
-        if own.is_none() {
-            world.breaks(Promise::NeverForgotten);
-        }
-        let intent = own.map_or(0, |mark| mark.age);
-        let earlier: Vec<Sent> = world.sent.iter().flatten().copied().collect();
-        let apart = |sent: &Sent| sent.intent.abs_diff(intent);
-        if earlier.iter().any(|sent| sent.who == who || apart(sent) < bounds.cooldown) {
-            world.breaks(Promise::NeverRepeated);
-        }
-        let within = |sent: &&Sent| !sent.forgiven && apart(sent) < bounds.window;
-        let forgiven = own.is_some_and(|mark| mark.forgiven);
-        let most = usize::try_from(bounds.max_starts).unwrap_or(0);
-        if !forgiven && earlier.iter().filter(within).count() >= most {
-            world.breaks(Promise::Bounded);
-        }
-        put(&mut world.sent, Sent { who, intent, forgiven });
-        put(&mut world.posts, Post { who, age: 0 });
-        world.holders[usize::from(who)] = Holder::Posting { since: 0 };
-        if self.scene.has(Fault::ReleaseBeforeSettle) {
-            world.record.lease = None;
-        }
-    }
-
     fn arrive(&self, world: &mut World, at: usize, fate: Fate) -> Option<()> {
         let post = world.posts[at].take()?;
         if matches!(fate, Fate::Accepted | Fate::AcceptedUnheard) {
-            if world.runs {
+            if world.runs && !self.bounds().untimed {
                 world.breaks(Promise::NoneOnRunning);
             }
             world.runs = true;
@@ -412,132 +372,18 @@ impl Protocol {
         };
         Some(())
     }
-
-    /// What must hold after every step.
-    fn judge(&self, world: &mut World) {
-        // Every POST of the window is in the record, at its time.
-        let kept = |sent: &Sent| world.marks().any(|mark| mark.age == sent.intent);
-        let horizon = self.bounds().horizon();
-        if !world.sent.iter().flatten().filter(|sent| sent.intent < horizon).all(kept) {
-            world.breaks(Promise::NeverForgotten);
-        }
-        // While a POST has time for its answer, nobody else can have the lease.
-        let waits = |who: Who| match world.holders.get(usize::from(who)) {
-            Some(Holder::Posting { since }) => *since < self.bounds().deadline(),
-            _ => false,
-        };
-        if world.flights().any(|post| waits(post.who) && !Self::holds_lease(world, post.who)) {
-            world.breaks(Promise::Fenced);
-        }
-    }
 }
 
 /// A read as fresh as can be.
 const FRESH: Seen = Seen { saw: Saw::Stopped, age: 0, under_lease: true };
 
-/// Puts one more where there is room. Where there is none, a promise is broken already.
-fn put<T, const N: usize>(slots: &mut [Option<T>; N], one: T) {
-    if let Some(slot) = slots.iter_mut().find(|slot| slot.is_none()) {
-        *slot = Some(one);
-    }
-}
-
-impl Model for Protocol {
-    type State = World;
-    type Action = Step;
-
-    fn init_states(&self) -> Vec<World> {
-        vec![World::new()]
-    }
-
-    fn actions(&self, world: &World, steps: &mut Vec<Step>) {
-        if world.broken != 0 {
-            return;
+/// Puts one more where there is room; false where there is none.
+pub(super) fn put<T, const N: usize>(slots: &mut [Option<T>; N], one: T) -> bool {
+    match slots.iter_mut().find(|slot| slot.is_none()) {
+        Some(slot) => {
+            *slot = Some(one);
+            true
         }
-        steps.push(Step::Tick);
-        for place in 0..self.bounds().holders {
-            let who = u8::try_from(place).unwrap_or(GONE);
-            match world.holders[place] {
-                Holder::Idle => steps.push(Step::Load(who)),
-                Holder::Granting { .. } => {
-                    steps.extend(ANSWERS.map(|answered| Step::Grant(who, answered)));
-                }
-                Holder::Leased => {
-                    steps.extend(self.reads(world).map(|saw| Step::Read(who, saw)));
-                    steps.push(Step::ReadFails(who));
-                }
-                Holder::Observed(_) => steps.push(Step::Decide(who)),
-                Holder::Intending { .. } => {
-                    steps.extend(ANSWERS.map(|answered| Step::Intend(who, answered)));
-                }
-                Holder::Permitted { .. } => {
-                    steps.extend((0..=self.bounds().drift).map(|slow| Step::Send(who, slow)));
-                    steps.push(Step::SendUnconnected(who));
-                }
-                Holder::Posting { .. } => steps.push(Step::GiveUp(who)),
-                Holder::Looking => {
-                    steps.extend(self.reads(world).map(|saw| Step::Look(who, saw)));
-                }
-                Holder::Renouncing(_) => steps.push(Step::Renounce(who)),
-                Holder::Closing(_) => {
-                    steps.push(Step::Close(who, Answered::Done));
-                    steps.push(Step::Close(who, Answered::Lost));
-                }
-            }
-            if world.holders[place] != Holder::Idle {
-                steps.push(Step::Crash(who));
-            }
-        }
-        for (at, post) in world.posts.iter().enumerate() {
-            let Some(post) = post else { continue };
-            let heard = world.holders.get(usize::from(post.who));
-            let heard = matches!(heard, Some(Holder::Posting { .. }));
-            let told = |fate: &Fate| heard || matches!(fate, Fate::AcceptedUnheard | Fate::Lost);
-            steps.extend(FATES.into_iter().filter(told).map(|fate| Step::Arrive(at, fate)));
-        }
-        if world.runs {
-            steps.push(Step::Stop);
-        }
-        if self.bounds().operator {
-            steps.push(Step::Hold(!world.record.held));
-            steps.push(Step::Reset);
-        }
-        if self.bounds().tenant.is_some() {
-            steps.push(Step::Elsewhere);
-        }
-        if self.bounds().set_back {
-            steps.push(Step::SetBack(!world.behind));
-        }
-    }
-
-    fn next_state(&self, world: &World, step: Step) -> Option<World> {
-        let next = self.take(world, step)?.normal(self.bounds());
-        (next != *world).then_some(next)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        fn keeps(world: &World, promise: Promise) -> bool {
-            world.broken & promise.bit() == 0
-        }
-        vec![
-            Property::always("S1 state first", |_, w| keeps(w, Promise::StateFirst)),
-            Property::always("S2 one in flight", |_, w| keeps(w, Promise::OneInFlight)),
-            Property::always("S2 fenced", |_, w| keeps(w, Promise::Fenced)),
-            Property::always("S3 never forgotten", |_, w| keeps(w, Promise::NeverForgotten)),
-            Property::always("S4 never repeated", |_, w| keeps(w, Promise::NeverRepeated)),
-            Property::always("S5 bounded", |_, w| keeps(w, Promise::Bounded)),
-            Property::always("S6 fail closed", |_, w| keeps(w, Promise::FailClosed)),
-            Property::always("none on running", |_, w| keeps(w, Promise::NoneOnRunning)),
-            Property::always("L eventually started", liveness::holds),
-            // That the model is not empty: what must be possible is.
-            Property::sometimes("a start works", |_, w: &World| w.runs),
-            Property::sometimes("an intent stays in doubt", |_, w: &World| {
-                w.marks().any(|mark| mark.who == GONE && mark.result == Outcome::InDoubt)
-            }),
-            Property::sometimes("the budget is used up", |m: &Self, w: &World| {
-                w.sent.iter().flatten().count()
-                    == usize::try_from(m.bounds().max_starts).unwrap_or(0)
-            }),
-        ]
+        None => false,
     }
 }

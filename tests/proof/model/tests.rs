@@ -105,6 +105,15 @@ fn long_four_holders_keep_every_promise() {
     keeps_every_promise("four", Bounds::coarse(4));
 }
 
+/// What is promised with no assumption about time: requests act, and reads lag, for longer than
+/// two cool-downs.
+#[test]
+#[ignore = "tests/proof/run: wants optimised code"]
+fn without_any_bound_on_time_all_but_one_in_flight_is_kept() {
+    let bounds = Bounds { untimed: true, message: 8, lag: 9, ..Bounds::coarse(2) };
+    keeps_every_promise("untimed", bounds.with_cooldown(4));
+}
+
 /// The bound is what is needed, and not more: one tick less, and a start reaches a job that an
 /// earlier one set running.
 #[test]
