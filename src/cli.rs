@@ -45,14 +45,20 @@ pub fn parser() -> clap::Command {
     Cli::command()
 }
 
+/// The parser repeats what was typed; nobody reads further than this.
+const LONGEST_LINE: usize = 500;
+
 /// Help and version are answers; everything else that the parser stops at is wrong usage.
 fn tell_usage(error: &clap::Error, typed: &[OsString]) -> Exit {
-    let hostile = typed.iter().any(|word| word.to_string_lossy().contains(is_hidden));
+    let hostile = typed
+        .iter()
+        .any(|word| word.len() > LONGEST_LINE || word.to_string_lossy().contains(is_hidden));
     if hostile {
         // The parser repeats what was typed; none of it may reach the terminal as it is.
         let text = error.render().to_string();
         for line in text.lines() {
-            ui::say(&printable(line));
+            let shown: String = line.chars().take(LONGEST_LINE).collect();
+            ui::say(&printable(&shown));
         }
     } else if let Err(unprinted) = error.print()
         && let Some(failure) = Failure::output(&unprinted)
@@ -139,8 +145,9 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
         let signals = Signals::listen()
             .map_err(|error| Failure::failed(&error, "report this as a defect"))?;
         let flags = flags(&cli.global);
-        let program = Program { ui, flags, environment, stop: signals.stop() };
+        let program = Program::new(ui, flags, environment, signals.stop());
         let exit = command(cli.command, &program).await;
+        program.close().await;
         // A signal decides the exit code, whatever else was answered meanwhile.
         match (signals.received(), exit) {
             (Some(signal), Ok(_)) => Ok(signal),

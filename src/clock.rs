@@ -19,8 +19,11 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
+    /// In whole milliseconds, as answers and the journal show it: what is compared with what was
+    /// stored must have been cut in the same way.
     fn wall(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
     fn tick(&self) -> Tick {

@@ -29,8 +29,15 @@ pub struct FilterError {
 
 /// Crates that see requests on the wire. What they tell at their lowest levels may hold headers, so
 /// no filter can make them tell more than this.
-const QUIET: [&str; 6] =
-    ["h2=warn", "hyper=warn", "hyper_util=warn", "reqwest=warn", "rustls=warn", "azure_core=warn"];
+const QUIET: [&str; 7] = [
+    "h2=warn",
+    "hyper=warn",
+    "hyper_util=warn",
+    "reqwest=warn",
+    "rustls=warn",
+    "azure_core=warn",
+    "rustls_platform_verifier=off",
+];
 
 /// Sends logs to standard error from now on.
 ///

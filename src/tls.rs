@@ -1,5 +1,7 @@
 //! What TLS trusts: the machine's own certificates, and the operator's extra CA.
 
+mod trust;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +12,8 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use rustls_platform_verifier::Verifier;
+
+use self::trust::Trust;
 
 /// Why there is no TLS set-up.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +60,12 @@ impl TlsError {
 pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let extra = ca_file.map(read_certificates).transpose()?.unwrap_or_default();
-    let verifier =
-        Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(TlsError::System)?;
+    let trust = Trust::new(extra, Arc::clone(&provider)).map_err(TlsError::System)?;
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::System)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(Arc::new(trust))
         .with_no_client_auth())
 }
 

@@ -106,6 +106,10 @@ has exactly one job. SERVICE_PRINCIPAL is an object id, appid:GUID or a display 
 
 /// A time span such as `10m`, `90s` or `1h 30m`.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        // Nothing is nothing in every unit.
+        return Ok(Duration::ZERO);
+    }
     config::parse_duration(text).map_err(|error| format!("{error}; {}", error.remedy()))
 }
 

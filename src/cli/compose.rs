@@ -2,7 +2,10 @@
 
 mod lazy;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +36,7 @@ pub(super) struct Program {
     pub(super) flags: Flags,
     pub(super) environment: Environment,
     pub(super) stop: CancellationToken,
+    stores: Mutex<Vec<Arc<dyn Store>>>,
 }
 
 /// Everything that a command on jobs uses.
@@ -61,6 +65,24 @@ pub(super) struct Reach {
 }
 
 impl Program {
+    pub(super) fn new(
+        ui: Ui,
+        flags: Flags,
+        environment: Environment,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { ui, flags, environment, stop, stores: Mutex::default() }
+    }
+
+    /// Lets go of the stores that its sessions opened.
+    pub(super) async fn close(&self) {
+        let stores =
+            std::mem::take(&mut *self.stores.lock().unwrap_or_else(PoisonError::into_inner));
+        for store in stores {
+            store.close().await;
+        }
+    }
+
     /// Reads the configuration, and says what should be changed in it.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         let settings = self.quiet_settings()?;
@@ -87,8 +109,10 @@ impl Program {
     pub(super) fn session_of(&self, settings: Settings) -> Result<Session, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let graph = Arc::new(LazyGraph::new(settings.clone()));
+        let store = store(&settings)?;
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
         let guard = Guard::new(Parts {
-            store: store(&settings)?,
+            store,
             graph: Arc::clone(&graph) as Arc<dyn Graph>,
             clock: Arc::clone(&clock),
             entropy: Arc::new(SystemEntropy),
@@ -110,9 +134,11 @@ impl Program {
         command: impl Future<Output = Result<Exit, Failure>>,
     ) -> Result<Exit, Failure> {
         tokio::select! {
-            exit = command => exit,
-            // The signal decides the exit code.
+            // First, so that nothing that was broken off is told as an answer. The signal decides
+            // the exit code.
+            biased;
             () = self.stop.cancelled() => Ok(Exit::OK),
+            exit = command => exit,
         }
     }
 
@@ -121,7 +147,7 @@ impl Program {
         let user = ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
             .find_map(|name| self.environment.get(name))
-            .map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
+            .map_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()), str::to_owned);
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         Actor(printable(&format!("{user}@{host}")).into_owned())

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::Exit;
+use super::{Exit, render::span};
 use crate::guard::{OperateError, ReadError};
 
 /// What failed and why, what to do about it, and the exit code.
@@ -54,10 +54,11 @@ impl From<OperateError> for Failure {
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
+        let again = |wait| format!("ask again in {}", span(wait));
         Self {
             exit: Exit::of_outcome(error.outcome, error.reason),
             message: error.message,
-            remedy: error.remedy,
+            remedy: error.remedy.or_else(|| error.retry_after.map(again)),
         }
     }
 }

@@ -178,12 +178,18 @@ fn no_principal(session: &Session, named: &ServicePrincipalRef) -> ReadError {
         Some(near) => format!("the configuration has a job called {near}; is it that one?"),
         None => "check the name, or use the object id (a GUID), which costs no look-up".to_owned(),
     };
+    let message = match named {
+        ServicePrincipalRef::AppId(id) => {
+            format!("no service principal has the application id {id}")
+        }
+        ServicePrincipalRef::Id(_) | ServicePrincipalRef::DisplayName(_) => {
+            format!("no service principal is called {typed:?}, nor a job in the configuration")
+        }
+    };
     ReadError {
         outcome: OutcomeKind::Failed,
         reason: Some(Reason::NotFound),
-        message: format!(
-            "no service principal is called {typed:?}, nor a job in the configuration"
-        ),
+        message,
         remedy: Some(remedy),
         retry_after: None,
     }

@@ -75,7 +75,7 @@ pub(super) fn answer(ui: Ui, told: &Told<'_>, now: Timestamp) -> String {
 }
 
 /// The message without the outcome's own words, which the line above has said.
-fn without_outcome(message: &str) -> &str {
+pub(super) fn without_outcome(message: &str) -> &str {
     ["deferred: ", "denied: ", "started: ", "in doubt: ", "already running: ", "would start: "]
         .into_iter()
         .find_map(|words| message.strip_prefix(words))

@@ -27,6 +27,8 @@ impl Signals {
         let told = signals.clone();
         tokio::spawn(async move {
             let exit = tokio::select! {
+                // Where both came before either was looked at, which of them says so is fixed.
+                biased;
                 _ = interrupt.recv() => Exit::INTERRUPTED,
                 _ = terminate.recv() => Exit::TERMINATED,
             };

@@ -91,6 +91,8 @@ impl Ui {
                 let options = textwrap::Options::new(width.max(20))
                     .initial_indent(indent)
                     .subsequent_indent(indent)
+                    // Ids are full of hyphens, and a command that is pasted must be whole.
+                    .word_splitter(textwrap::WordSplitter::NoHyphenation)
                     .break_words(false);
                 let mut filled = textwrap::fill(&text, options);
                 filled.push('\n');

@@ -95,7 +95,7 @@ fn consented(policy: &Policy, observation: &Observation, accept: &[String]) -> P
             "the job is {}, and policy leaves that start to a person",
             observation.summary()
         ),
-        remedy: format!("when the cause is understood, ask again with {}", flags.join(" ")),
+        remedy: format!("when the cause is understood: `startguard start JOB {}`", flags.join(" ")),
         consent: missing,
     })
 }

@@ -7,11 +7,6 @@ use std::{
 
 use crate::model::Tick;
 
-/// The longest that one Retry-After keeps a process quiet: Graph asks for seconds to minutes, and a
-/// broken proxy's "come back next year" must not stop a controller for good. The store's throttle
-/// has the same bound.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
 /// Until when nothing goes out, and the status that said so.
 ///
 /// The store tells every process, but only once the call that was told has returned. Reads that
@@ -22,7 +17,7 @@ pub(super) struct Quiet(Mutex<Option<(u16, Tick)>>);
 impl Quiet {
     /// An answer with `status` said at `now` to wait so long.
     pub(super) fn told(&self, status: u16, now: Tick, wait: Duration) {
-        let until = now.after(wait.min(LONGEST));
+        let until = now.after(wait);
         let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if quiet.is_none_or(|(_, longer)| longer < until) {
             *quiet = Some((status, until));
@@ -53,12 +48,5 @@ mod tests {
         quiet.told(503, at(20), Duration::from_secs(5));
         assert_eq!(quiet.left(at(20)), Some((429, Duration::from_secs(50))));
         assert_eq!(quiet.left(at(70)), None);
-    }
-
-    #[test]
-    fn an_absurd_wait_is_cut_to_an_hour() {
-        let quiet = Quiet::default();
-        quiet.told(429, at(0), Duration::MAX);
-        assert_eq!(quiet.left(at(0)), Some((429, LONGEST)));
     }
 }

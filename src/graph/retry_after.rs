@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use crate::model::Timestamp;
 
-/// How long a `Retry-After` says to wait; `None` for what is neither seconds nor an HTTP-date.
+/// The longest wait that is obeyed. Graph asks for seconds to minutes; a broken proxy's "come back
+/// next year" must not stop a fleet for good. The store's throttle has the same bound.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a `Retry-After` says to wait, at most [`LONGEST`]; `None` for what is neither seconds nor an HTTP-date.
 ///
 /// A date counts from the answer's own `Date`, where it has one: the difference of two readings of
 /// the server's clock is right even where ours is wrong. `now` stands in for it. A date that has
@@ -12,12 +16,13 @@ use crate::model::Timestamp;
 pub(super) fn parse(value: &str, date: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit mean "long", which is all that anyone does with it.
-        return Some(Duration::from_secs(value.parse::<u32>().unwrap_or(u32::MAX).into()));
+        // More digits than fit mean "long".
+        let seconds = value.parse::<u32>().unwrap_or(u32::MAX);
+        return Some(Duration::from_secs(seconds.into()).min(LONGEST));
     }
     let until = http_date(value)?;
     let wait = until.duration_since(date.unwrap_or(now));
-    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST))
 }
 
 /// An HTTP-date, as `Date` and `Retry-After` write it.
@@ -39,7 +44,7 @@ mod tests {
         let seconds = |n| Some(Duration::from_secs(n));
         assert_eq!(wait("120", None), seconds(120));
         assert_eq!(wait(" 0 ", None), seconds(0));
-        assert_eq!(wait("99999999999999999999999", None), seconds(u32::MAX.into()));
+        assert_eq!(wait("99999999999999999999999", None), Some(LONGEST));
         assert_eq!(wait("Mon, 23 Nov 2026 09:02:00 GMT", None), seconds(120));
         assert_eq!(wait("Mon, 23 Nov 2026 08:00:00 GMT", None), seconds(0));
         // RFC 850 and asctime, which HTTP still knows.

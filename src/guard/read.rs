@@ -95,6 +95,11 @@ impl Guard {
         }
     }
 
+    /// Has everyone who shares the store wait, as an answer of Graph to somebody else's call said.
+    pub async fn obey(&self, status: u16, wait: Duration) {
+        self.core.note_throttle(status, wait).await;
+    }
+
     /// Lists a service principal's jobs.
     ///
     /// # Errors

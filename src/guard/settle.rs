@@ -114,7 +114,7 @@ impl Attempt {
                 Ok(now) if now.runs() => {
                     self.arrived = true;
                     let how =
-                        format!(", now {} (the start's answer was lost: {problem})", now.code);
+                        format!(", now {} (the start got no clear answer: {problem})", now.code);
                     return (Some(StartResult::Started), started(was, &how));
                 }
                 Ok(_) => {}
@@ -133,7 +133,7 @@ impl Attempt {
             ..End::new(
                 OutcomeKind::InDoubt,
                 format!(
-                    "in doubt: a start went out and its answer was lost ({problem}); the job does \
+                    "in doubt: a start went out and got no clear answer ({problem}); the job does \
                      not read Active yet"
                 ),
             )
@@ -180,18 +180,25 @@ impl Attempt {
         };
         let until = self.core.parts.clock.tick().after(span);
         let mut pause = WAIT_FIRST;
+        let mut last = None;
         loop {
             if self.nap(pause, until).await.is_none() {
                 // The outcome stays what it was; told to stop, the caller knows why it ended.
-                if self.not_stopped().is_ok() {
-                    self.wait_ran_out();
+                if self.not_stopped().is_err() {
+                    return end;
                 }
-                return end;
+                self.wait_ran_out();
+                let waited = humantime::format_duration(span);
+                let message = match last {
+                    Some(state) => format!("{}; waited {waited}: it reads {state}", end.message),
+                    None => format!("{}; waited {waited}: it could not be read", end.message),
+                };
+                return End { message, ..end };
             }
             pause = pause.saturating_mul(2).min(WAIT_AT_MOST);
             match self.read_once(until).await {
                 Ok(now) if has_left(&now.code) => return self.arrived(end, &now).await,
-                Ok(_) => {}
+                Ok(now) => last = Some(now.summary()),
                 Err(error) => {
                     tracing::debug!(error = %end::chain(&error), "could not read while waiting");
                     if let GraphError::Throttled { retry_after: Some(wait), .. } = error {
@@ -209,7 +216,7 @@ impl Attempt {
                 let was = self.observation.as_ref().map(Observation::summary).unwrap_or_default();
                 let end = End::new(
                     OutcomeKind::Started,
-                    format!("started: was {was}, now {} (the start's answer was lost)", now.code),
+                    format!("started: was {was}, now {} (the start got no clear answer)", now.code),
                 );
                 let entry = self.entry(EntryKind::Settled, Some(&end));
                 self.close(Some(StartResult::Started), vec![entry]).await;
@@ -255,6 +262,10 @@ fn refused(reply: &StartReply, reason: Reason) -> End {
         (_, _) => GraphError::BadResponse { problem: "the start was refused".to_owned() },
     };
     let end = End::from(error);
+    // A refusal that means nothing else says so itself.
+    if reason == Reason::BadResponse {
+        return end;
+    }
     End { message: format!("{}; the start was refused", end.message), ..end }
 }
 

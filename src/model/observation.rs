@@ -56,13 +56,15 @@ impl Observation {
         matches!(self.code, StatusCode::Paused | StatusCode::Quarantine)
     }
 
-    /// The code with the quarantine's reason in brackets, as one line for people.
+    /// The code with what holds the job in brackets, as one line for people.
     #[must_use]
     pub fn summary(&self) -> String {
-        match self.quarantine.as_ref().and_then(|q| q.reason.as_deref()) {
-            Some(reason) => format!("{} ({reason})", self.code),
-            None if self.escrows_pruned => format!("{} (escrowsPruned)", self.code),
-            None => self.code.to_string(),
+        let reason = self.quarantine.as_ref().and_then(|q| q.reason.as_deref());
+        let pruned = self.escrows_pruned.then_some("escrowsPruned");
+        let why: Vec<&str> = reason.into_iter().chain(pruned).collect();
+        if why.is_empty() {
+            return self.code.to_string();
         }
+        format!("{} ({})", self.code, why.join(", "))
     }
 }

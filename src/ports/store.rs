@@ -148,6 +148,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the store says of itself, for `doctor`.
     async fn report(&self) -> Result<StoreReport, StoreError>;
 
+    /// Lets go of what the store holds open. For the end of a program: what comes later opens it
+    /// again. A program that ends without it loses nothing.
+    async fn close(&self) {}
+
     /// The store's URL, without secrets.
     fn describe(&self) -> String;
 }

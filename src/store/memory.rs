@@ -68,7 +68,7 @@ impl State {
         match self.tenants.get(key.as_str()) {
             None => Ok(Versioned::default()),
             Some((version, record)) => {
-                let record = text::read(format_args!("the record of tenant {key}"), record)?;
+                let record = text::unseal(format_args!("the record of tenant {key}"), record)?;
                 Ok(Versioned { record, version: *version })
             }
         }
@@ -78,7 +78,7 @@ impl State {
         let job = match self.jobs.get(&key.store_key()) {
             None => Versioned::default(),
             Some(stored) => {
-                let record = text::read(format_args!("the record of {key}"), &stored.record)?;
+                let record = text::unseal(format_args!("the record of {key}"), &stored.record)?;
                 Versioned { record, version: stored.version }
             }
         };
@@ -100,7 +100,7 @@ impl State {
             for entry in write.entries {
                 links.push((key.clone(), chain.append(&key, entry, now.at)?));
             }
-            let record = text::write(format_args!("the record of {key}"), &write.record)?;
+            let record = text::seal(format_args!("the record of {key}"), &write.record)?;
             let version = Version(write.expected.0.saturating_add(1));
             job = Some((key, StoredJob { version, record, chain }));
         }
@@ -110,7 +110,7 @@ impl State {
             if stored != write.expected {
                 return Ok(Commit::Conflict);
             }
-            let record = text::write(format_args!("the record of tenant {key}"), &write.record)?;
+            let record = text::seal(format_args!("the record of tenant {key}"), &write.record)?;
             let version = Version(write.expected.0.saturating_add(1));
             self.tenants.insert(key.to_owned(), (version, record));
         }

@@ -45,6 +45,10 @@ use crate::{
 /// ten minutes is for a slow disk, and whoever asked may leave earlier.
 const SCAN_DEADLINE: Duration = Duration::from_secs(600);
 
+/// Longest wait for a connection to close. It takes a millisecond; what takes longer waits for a
+/// lock or a disk, and the program's answer has been given already.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+
 /// A ledger file, shared by every process of this machine that names the same path.
 ///
 /// Making one touches nothing. The file is opened by the first call and created, with its folder,
@@ -196,7 +200,26 @@ impl Store for SqliteStore {
     }
 
     async fn report(&self) -> Result<StoreReport, StoreError> {
+        // As a start would: a ledger that can be read and not written is not well.
+        self.ask(Lane::Write, self.deadline, |desk, gone| desk.try_to_write(gone)).await?;
         self.ask(Lane::Scan, SCAN_DEADLINE, |desk, _| desk.report()).await
+    }
+
+    /// Closes the connections. The last one of all processes to close brings the log (`-wal`) into
+    /// the ledger file, so that a copy of that file alone is a copy of all that it knows.
+    async fn close(&self) {
+        for slot in &self.lanes {
+            let worker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let (done, closed) = oneshot::channel::<()>();
+            let close = Box::new(move |desk: &mut Desk| {
+                desk.close();
+                drop(done);
+            });
+            if worker.is_some_and(|worker| worker.give(close).is_ok()) {
+                // However it ends: the process ends next, and the log is as good as the file.
+                drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
+            }
+        }
     }
 
     fn describe(&self) -> String {

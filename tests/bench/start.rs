@@ -165,6 +165,8 @@ async fn front(to: SocketAddr, acceptor: TlsAcceptor) -> SocketAddr {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let mut inner = TcpStream::connect(to).await.ok()?;
+                // As every real server does: without it the last packet waits for an acknowledgement.
+                stream.set_nodelay(true).and(inner.set_nodelay(true)).ok()?;
                 let mut outer = acceptor.accept(stream).await.ok()?;
                 tokio::io::copy_bidirectional(&mut outer, &mut inner).await.ok()
             });

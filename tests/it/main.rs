@@ -1,6 +1,7 @@
 //! The one integration binary: a module per area.
 
 mod architecture;
+mod cli;
 mod config;
 mod docs;
 mod emulator;

@@ -107,6 +107,44 @@ async fn a_commit_is_in_the_log_and_on_the_disk_before_it_is_answered() -> Outco
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_has_everything_in_its_file_and_opens_again() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    let store = sqlite(&path);
+    fill(&store, &job("a"), 5).await?;
+    store.close().await;
+    let copy = folder.path().join("copy.db");
+    fs::copy(&path, &copy)?;
+    assert_eq!(sqlite(&copy).verify().await?.entries, 5, "the file alone is the whole ledger");
+    fill(&store, &job("b"), 1).await?;
+    assert_eq!(store.verify().await?.entries, 6);
+    Ok(())
+}
+
+#[tokio::test]
+async fn doctor_hears_that_a_ledger_cannot_be_written() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    ledger(&path).await?;
+    // Another program holds the write lock and does not let go.
+    let other = Connection::open(&path)?;
+    other.execute_batch("BEGIN IMMEDIATE")?;
+    let store =
+        SqliteStore::new(&path, std::sync::Arc::new(SystemClock), Duration::from_millis(300));
+    let error = store.report().await.expect_err("no start could be recorded");
+    assert!(error.remedy.contains("fuser"), "{error:?}");
+    other.execute_batch("ROLLBACK")?;
+    assert!(store.report().await.is_ok());
+    let below_a_file = SqliteStore::new(
+        &path.join("ledger.db"),
+        std::sync::Arc::new(SystemClock),
+        Duration::from_secs(5),
+    );
+    assert!(below_a_file.report().await.is_err(), "the first start could not make it");
+    Ok(())
+}
+
+#[tokio::test]
 async fn doctor_hears_of_files_that_others_may_touch() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ledger.db");

@@ -265,6 +265,9 @@ async fn what_is_written_after_an_edit_does_not_hide_it() -> Outcome {
 async fn a_record_that_makes_no_sense_is_an_error_and_never_an_empty_one() -> Outcome {
     for sql in [
         "UPDATE jobs SET record = 'nothing' WHERE key = '$a'",
+        // What a job has that was never started: a start would go out.
+        "UPDATE jobs SET record = '{}' WHERE key = '$a'",
+        "UPDATE jobs SET record = replace(record, 'brien', 'mallory') WHERE key = '$a'",
         "UPDATE jobs SET record = '{\"lease\":null,\"starts\":7}' WHERE key = '$a'",
         "UPDATE jobs SET record = substr(record, 1, 40) WHERE key = '$a'",
         "UPDATE jobs SET version = -1 WHERE key = '$a'",

@@ -106,6 +106,10 @@ pub(in crate::cli) async fn run(program: &Program) -> Result<Exit, Failure> {
     report(&reachability(&session.settings, reach, &probe))?;
     if let Ok(probe) = &probe {
         report(&clock(probe, &session))?;
+        if let Some(wait) = probe.retry_after {
+            session.guard.obey(probe.status, wait).await;
+            return Ok(worst);
+        }
         if has_token {
             report(&names(probe))?;
             for check in jobs(&session).await {
@@ -181,17 +185,33 @@ fn reachability(settings: &Settings, reach: &Reach, probe: &Result<Probe, GraphE
             )
             .remedy("check that the token is for this cloud and has not run out; a missing permission looks like this, too")
         }
-        Ok(Probe { status: 200..=499, round_trip, .. }) => {
+        Ok(Probe { status, retry_after: Some(wait), .. }) => Check::new(
+            "graph",
+            Health::Warning,
+            format!(
+                "{origin} answers{through} with HTTP {status} and says to wait for {}",
+                render::span(*wait)
+            ),
+        )
+        .remedy("ask again then; every call that shares this store waits until then"),
+        // 403 is what a credential gets that may start jobs and not look names up.
+        Ok(Probe { status: 200 | 403, round_trip, .. }) => {
             let message =
                 format!("{origin} answers{through} in {} ms", round_trip.as_millis());
             Check::new("graph", Health::Ok, message)
         }
-        Ok(Probe { status, .. }) => Check::new(
+        Ok(Probe { status: status @ (429 | 500..), .. }) => Check::new(
             "graph",
             Health::Failed,
             format!("{origin} answers{through} with HTTP {status}"),
         )
         .remedy("ask again later; Microsoft's service health page tells of outages"),
+        Ok(Probe { status, .. }) => Check::new(
+            "graph",
+            Health::Failed,
+            format!("{origin} answers{through} with HTTP {status}, which is not how Graph answers"),
+        )
+        .remedy("check `[graph] endpoint` and the proxies on the way"),
         Err(GraphError::NoToken(_)) => {
             Check::new("graph", Health::Skipped, "not asked without a token")
         }
@@ -219,19 +239,24 @@ fn clock(probe: &Probe, session: &Session) -> Check {
 }
 
 fn names(probe: &Probe) -> Check {
-    if probe.status == 403 {
-        return Check::new(
+    match probe.status {
+        200 => Check::new(
+            "permissions",
+            Health::Ok,
+            "names can be looked up; no request shows the right to start without starting something",
+        ),
+        403 => Check::new(
             "permissions",
             Health::Warning,
             "names and application ids cannot be looked up with this credential; object ids work",
         )
-        .remedy("grant Application.Read.All, or use object ids");
+        .remedy("grant Application.Read.All, or use object ids"),
+        status => Check::new(
+            "permissions",
+            Health::Skipped,
+            format!("not known: the look-up was answered with HTTP {status}"),
+        ),
     }
-    Check::new(
-        "permissions",
-        Health::Ok,
-        "names can be looked up; no request shows the right to start without starting something",
-    )
 }
 
 /// Reads the configuration's jobs, one request each.

@@ -39,6 +39,10 @@ pub(in crate::cli) struct HistoryArgs {
     verify: bool,
 }
 
+/// The last second of the year 2261. Stores keep times as nanoseconds in 64 bits, which end in the
+/// year after; nothing in a journal is later, nor before 1970.
+const LATEST: Timestamp = Timestamp::constant(9_214_646_399, 0);
+
 /// How far back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
@@ -81,6 +85,7 @@ pub(in crate::cli) async fn run(args: HistoryArgs, program: &Program) -> Result<
         Since::At(at) => at,
         Since::Ago(span) => session.clock.wall().saturating_sub(span).unwrap_or(Timestamp::MIN),
     });
+    let since = since.map(|at| at.clamp(Timestamp::UNIX_EPOCH, LATEST));
     let query = HistoryQuery { job, limit: Some(args.limit), since };
     let entries = session.guard.store().history(&query).await.map_err(unavailable)?;
     let now = session.clock.wall();

@@ -11,7 +11,7 @@ use crate::{
         compose::{Program, Session},
         failure::Failure,
         names, render,
-        ui::{Ui, complain},
+        ui::{Ui, complain, say},
     },
     config::JobSection,
     model::{
@@ -121,6 +121,9 @@ async fn list(wanted: Wanted<'_>, session: &Session) -> (Vec<Row>, Vec<Failure>)
         Err(error) => return (Vec::new(), vec![about(error)]),
     };
     if wanted.configured.is_empty() {
+        if jobs.is_empty() {
+            say(&format!("{} has no provisioning job", printable(&wanted.named.to_string())));
+        }
         let rows = jobs.iter().filter_map(|job| row(&principal, job, session, None));
         return (rows.collect(), Vec::new());
     }

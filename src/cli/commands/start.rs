@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::{
     cli::{
         Exit,
-        args::{JOB_HELP, note, plain, span},
+        args::{JOB_HELP, note, span},
         compose::{Program, Session},
         failure::Failure,
         names::{Asked, Found, NotFound},
         render::{self, Told},
-        ui::Ui,
+        ui::{Ui, warn},
     },
     guard::{ReadError, Request},
     model::{Answer, JobId, Reason, ServicePrincipalId},
@@ -40,19 +40,56 @@ pub(in crate::cli) struct StartArgs {
     #[arg(long, value_name = "TEXT", value_parser = note)]
     reason: Option<String>,
     /// Consent to a start that policy leaves to a person, such as TooManyDeletes (repeatable)
-    #[arg(long, value_name = "REASON", value_parser = plain)]
+    #[arg(long, value_name = "REASON", value_parser = consent)]
     accept: Vec<String>,
     /// How long to wait for another holder of the job's lease
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = span)]
     lease_wait: Duration,
 }
 
+/// One reason, as Graph spells them: a single word.
+fn consent(text: &str) -> Result<String, String> {
+    if text.contains(',') {
+        return Err("name one reason, and repeat --accept for another".to_owned());
+    }
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err("a reason is one word, such as TooManyDeletes".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// `--wait 5s JOB` reads as a wait of ten minutes for two jobs, one of them called `5s`.
+fn misplaced_wait(args: &StartArgs) -> Result<(), Failure> {
+    let slip = args.jobs.iter().find(|job| span(job).is_ok()).filter(|_| args.wait.is_some());
+    match slip {
+        None => Ok(()),
+        Some(slip) => Err(Failure::usage(
+            format!("{slip:?} stands where a job is named, and reads like a time span"),
+            format!("write `--wait={slip}`, with an equals sign"),
+        )),
+    }
+}
+
+/// Consent to what nobody asks consent for is most likely a slip of the pen.
+fn unasked_consent(found: &[Result<Found, Unknown>], accept: &[String]) {
+    for word in accept {
+        let asked = found.iter().flatten().any(|found| {
+            found.policy.needs_consent.iter().any(|reason| reason.eq_ignore_ascii_case(word))
+        });
+        if !asked {
+            warn(&format!("--accept {word}: no policy of these jobs asks consent for that"));
+        }
+    }
+}
+
 pub(in crate::cli) async fn run(args: StartArgs, program: &Program) -> Result<Exit, Failure> {
+    misplaced_wait(&args)?;
     let session = program.session()?;
     let asked = Asked::parse_all(&session.settings, &args.jobs)?;
     session.reach()?;
     // Every name is looked up before any job is started: one that is ambiguous changes nothing.
     let found = find_all(asked, &session, program).await?;
+    unasked_consent(&found, &args.accept);
     let mut answers: FuturesOrdered<_> =
         found.into_iter().map(|found| ask(found, &args, &session)).collect();
     let mut worst = Exit::OK;

@@ -15,7 +15,7 @@ use crate::{
         ui::{Tone, Ui, complain, toned},
     },
     guard::StatusReport,
-    model::{ObservedFacts, OutcomeKind, QuarantineFacts, Timestamp},
+    model::{Observation, ObservedFacts, OutcomeKind, QuarantineFacts, Timestamp},
 };
 
 /// Show jobs' states, and what start would answer now
@@ -94,7 +94,7 @@ fn text(ui: Ui, found: &Found, report: &StatusReport, now: Timestamp) -> String 
     };
     if let Some(seen) = report.observation.as_ref().map(ObservedFacts::from) {
         let schedule = seen.schedule.as_deref().unwrap_or("(none)");
-        let state = render::state(seen.code.as_deref(), seen.quarantine.as_ref());
+        let state = report.observation.as_ref().map(Observation::summary).unwrap_or_default();
         line("state", &format!("{state}, schedule {schedule}"));
         if let Some(quarantine) = &seen.quarantine {
             for (name, value) in quarantine_lines(quarantine, now) {
@@ -115,7 +115,9 @@ fn text(ui: Ui, found: &Found, report: &StatusReport, now: Timestamp) -> String 
         | OutcomeKind::Denied
         | OutcomeKind::Deferred
         | OutcomeKind::Failed
-        | OutcomeKind::InDoubt => format!("{}{reason}: {}", start.outcome, start.message),
+        | OutcomeKind::InDoubt => {
+            format!("{}{reason}: {}", start.outcome, render::without_outcome(&start.message))
+        }
     };
     line("start", &now_answers);
     if let Some(wait) = start.retry_after_seconds {

@@ -70,6 +70,31 @@ impl Desk {
         self.keep_if_well(written)
     }
 
+    /// Goes as far towards a commit as can be gone without changing anything.
+    pub(super) fn try_to_write(&mut self, gone: Gone<'_>) -> Result<(), Fault> {
+        if let Presence::Missing = self.look()? {
+            return file::may_be_created(&self.path);
+        }
+        self.open_for_writing()?;
+        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
+        else {
+            return Err(Fault::new("could not be opened", "try again"));
+        };
+        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
+        if gone() {
+            return Err(Fault::new("was asked for something nobody waits for", "ask again"));
+        }
+        let written = ledger::try_to_write(ledger);
+        drop(turn);
+        self.keep_if_well(written)
+    }
+
+    /// Closes the ledger; the next call opens it again.
+    pub(super) fn close(&mut self) {
+        self.ledger = None;
+        self.turnstile = None;
+    }
+
     pub(super) fn history(
         &mut self,
         query: &HistoryQuery,

@@ -36,11 +36,15 @@ fn explain(error: Error) -> Fault {
             "see whether the disk is full, over quota or failing (the kernel's log tells)",
         ),
         Some(ErrorCode::OutOfMemory) => ("ran out of memory", "give the process more memory"),
+        Some(ErrorCode::ConstraintViolation) => {
+            ("is damaged: its tables contradict each other", RESTORE)
+        }
         Some(_) => ("does not hold the tables of a ledger", RESTORE),
         // Not SQLite's: a column of another type than was ever written.
         None => ("is damaged: a column holds what it never should", RESTORE),
     };
-    Fault::new(problem, remedy).because(error)
+    // As text: its source says the same once more, with a number.
+    Fault::new(problem, remedy).because(error.to_string())
 }
 
 impl From<Error> for Fault {

@@ -75,6 +75,19 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Fault> {
     folder.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Whether the first commit could create the ledger, as far as can be told without trying.
+pub(super) fn may_be_created(path: &Path) -> Result<(), Fault> {
+    let Some(folder) = path.ancestors().skip(1).find(|folder| folder.exists()) else {
+        return Ok(());
+    };
+    if !folder.is_dir() {
+        let error = io::Error::from(io::ErrorKind::NotADirectory);
+        return Err(cannot("could not be given a folder", folder, error));
+    }
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(|error| cannot("could not be given a file", folder, error.into()))
+}
+
 /// Brings the names in a folder to the disk.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), Fault> {
     fs::File::open(folder)

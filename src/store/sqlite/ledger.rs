@@ -71,7 +71,14 @@ fn versioned<T: DeserializeOwned + Default>(
 ) -> Result<Versioned<T>, Fault> {
     let Some(version) = row.get::<_, Option<i64>>(first)? else { return Ok(Versioned::default()) };
     let record: String = row.get(first.saturating_add(1))?;
-    Ok(Versioned { record: text::read(what, &record)?, version: Version(count(version)?) })
+    Ok(Versioned { record: text::unseal(what, &record)?, version: Version(count(version)?) })
+}
+
+/// Takes the write lock and gives it back.
+pub(super) fn try_to_write(ledger: &mut Ledger) -> Result<(), Fault> {
+    let transaction =
+        ledger.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    Ok(transaction.rollback()?)
 }
 
 /// Writes a change whole, or not at all; false if an expected version does not hold any more.
@@ -121,7 +128,7 @@ fn write_job(connection: &Connection, write: JobWrite, now: Timestamp) -> Result
         let link = chain.append(&key, entry, now)?;
         insert.execute((&key, number(link.index)?, link.at, link.body, link.hash.0))?;
     }
-    let record = text::write(format_args!("the record of {key}"), &write.record)?;
+    let record = text::seal(format_args!("the record of {key}"), &write.record)?;
     connection
         .prepare_cached(
             "INSERT INTO jobs (key, version, record, entries, head) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -141,7 +148,7 @@ fn write_tenant(connection: &Connection, write: &TenantWrite) -> Result<bool, Fa
     if version != write.expected {
         return Ok(false);
     }
-    let record = text::write(format_args!("the record of tenant {key}"), &write.record)?;
+    let record = text::seal(format_args!("the record of tenant {key}"), &write.record)?;
     connection
         .prepare_cached(
             "INSERT INTO tenants (key, version, record) VALUES (?1, ?2, ?3)

@@ -81,7 +81,7 @@ async fn a_lost_start_that_a_read_found_is_not_waited_for() {
     let answer = world.guard.start(waiting(600)).await;
     assert_eq!(answer.outcome, OutcomeKind::Started);
     assert_eq!(answer.graph.reads, 2);
-    let expected = "started: was Paused, now Active (the start's answer was lost: the connection \
+    let expected = "started: was Paused, now Active (the start got no clear answer: the connection \
                     was closed)";
     assert_eq!(answer.message, expected);
 }
@@ -96,7 +96,7 @@ async fn a_doubt_is_waited_for_and_becomes_a_start_when_the_job_runs() {
     world.graph.set(&key(), running());
     let answer = start.await.expect("an answer");
     assert_eq!(told(&answer), (OutcomeKind::Started, None), "{answer:?}");
-    assert_eq!(answer.message, "started: was Paused, now Active (the start's answer was lost)");
+    assert_eq!(answer.message, "started: was Paused, now Active (the start got no clear answer)");
     assert!(!answer.wait_ran_out);
     assert_eq!(world.journal().await, ["intent", "outcome inDoubt", "settled started"]);
     assert_eq!(world.posts(), 1);
