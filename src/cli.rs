@@ -116,7 +116,7 @@ fn prepare(global: &Global) -> Result<(Ui, Environment), Failure> {
             "set STARTGUARD_LOG to error, warn, info, debug or trace",
         )
     })?;
-    Ok((Ui::new(output), environment))
+    Ok((Ui::new(output, global.quiet), environment))
 }
 
 fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure> {

@@ -1,5 +1,6 @@
 //! What the guard needs of the world, as traits; the adapters implement them.
 
+mod contents;
 mod graph;
 mod store;
 
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::model::{BootTime, Tick, Timestamp};
 
+pub use contents::{Contents, Filled, StoredJob, StoredLink, StoredTenant};
 pub use graph::{Cost, Graph, GraphError, SpLookup, Told};
 pub use store::{
     Change, Commit, JobWrite, Snapshot, Store, StoreError, StoreReport, TenantWrite, Version,

@@ -5,8 +5,12 @@ mod audit;
 mod chain;
 mod fault;
 mod memory;
+mod migrate;
+mod postgres;
 mod sqlite;
 mod text;
 
 pub use memory::MemoryStore;
+pub use migrate::{MigrateError, Migrated, migrate};
+pub use postgres::{Password, PostgresStore};
 pub use sqlite::SqliteStore;

@@ -21,7 +21,7 @@ use crate::{
     identity::{self, IdentitySettings},
     model::{Actor, TenantKey, printable},
     ports::{Clock, Graph, Identity, Store},
-    store::SqliteStore,
+    store::{Password, PostgresStore, SqliteStore},
     tls,
 };
 
@@ -86,8 +86,8 @@ impl Program {
     /// Reads the configuration, and says what should be changed in it.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         let settings = self.quiet_settings()?;
-        for warning in &settings.warnings {
-            super::ui::warn(warning);
+        if !self.ui.quiet {
+            settings.warnings.iter().for_each(|warning| super::ui::warn(warning));
         }
         Ok(settings)
     }
@@ -109,7 +109,7 @@ impl Program {
     pub(super) fn session_of(&self, settings: Settings) -> Result<Session, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let graph = Arc::new(LazyGraph::new(settings.clone()));
-        let store = store(&settings)?;
+        let store = store(&settings.store.url, &settings, &self.environment)?;
         self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
         let guard = Guard::new(Parts {
             store,
@@ -160,16 +160,37 @@ pub(super) fn tenant(settings: &Settings) -> TenantKey {
     TenantKey::new(known.as_deref(), &settings.graph.origin)
 }
 
-/// The store. Nothing is opened yet.
-pub(super) fn store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-    match &settings.store.url {
+/// The store at `url`. Nothing is opened yet.
+pub(super) fn store(
+    url: &StoreUrl,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<Arc<dyn Store>, Failure> {
+    match url {
         StoreUrl::Sqlite(path) => {
             Ok(Arc::new(SqliteStore::new(path, Arc::new(SystemClock), SqliteStore::DEADLINE)))
         }
-        StoreUrl::Postgres(_) => Err(Failure::usage(
-            "this version of startguard cannot use a postgres:// store",
-            "use a sqlite: store",
-        )),
+        StoreUrl::Postgres(url) => {
+            let ca_file = settings.graph.ca_file.clone();
+            let trust = move || tls::client_config(ca_file.as_deref()).map_err(Into::into);
+            let password = password(environment);
+            let clock = Arc::new(SystemClock);
+            PostgresStore::new(url, password, trust, clock, PostgresStore::DEADLINE)
+                .map(|store| Arc::new(store) as Arc<dyn Store>)
+                .map_err(|error| Failure {
+                    exit: Exit::USAGE,
+                    ..Failure::failed(&error, error.remedy.clone())
+                })
+        }
+    }
+}
+
+/// Where PostgreSQL's own programs look for a password.
+fn password(environment: &Environment) -> Password {
+    match (environment.get("PGPASSWORD"), environment.get("PGPASSFILE")) {
+        (Some(password), _) => Password::Given(password.into()),
+        (None, Some(file)) => Password::File(file.into()),
+        (None, None) => Password::None,
     }
 }
 

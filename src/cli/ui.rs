@@ -24,6 +24,8 @@ pub(super) struct Ui {
     pub(super) output: Output,
     /// Columns of the terminal; without a terminal, lines are as long as they are.
     pub(super) width: Option<usize>,
+    /// Nothing but answers and errors.
+    pub(super) quiet: bool,
 }
 
 /// Colours by meaning.
@@ -60,9 +62,9 @@ pub(super) fn toned(text: &str, tone: Tone) -> String {
 }
 
 impl Ui {
-    pub(super) fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output, quiet: bool) -> Self {
         let size = terminal_size::terminal_size_of(io::stdout());
-        Self { output, width: size.map(|(width, _)| usize::from(width.0)) }
+        Self { output, width: size.map(|(width, _)| usize::from(width.0)), quiet }
     }
 
     pub(super) fn is_json(self) -> bool {

@@ -10,6 +10,7 @@ use crate::{
         AttemptId, HistoryQuery, JobKey, JobRecord, JournalEntry, Moment, NewEntry, TenantKey,
         TenantRecord, Timestamp, Verification,
     },
+    ports::{Contents, Filled},
 };
 
 /// Compare-and-swap counter of a stored value; 0 for a value that is not stored yet.
@@ -152,6 +153,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// again. A program that ends without it loses nothing.
     async fn close(&self) {}
 
+    /// Reads everything at one moment, to move it elsewhere. Writes nothing.
+    async fn contents(&self) -> Result<Contents, StoreError> {
+        Err(cannot_move(self.describe(), "cannot be read whole"))
+    }
+
+    /// Writes everything, whole or not at all, where nothing is stored yet.
+    async fn fill(&self, _contents: &Contents) -> Result<Filled, StoreError> {
+        Err(cannot_move(self.describe(), "cannot be filled"))
+    }
+
     /// The store's URL, without secrets.
     fn describe(&self) -> String;
+}
+
+fn cannot_move(store: String, problem: &str) -> StoreError {
+    let remedy = "move between sqlite: and postgres: stores".to_owned();
+    StoreError { store, problem: problem.to_owned(), remedy, source: None }
 }

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Commit, Snapshot, Store, StoreError, StoreReport, Version, Versioned},
+    ports::{
+        self, Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        StoredLink, StoredTenant, Version, Versioned,
+    },
 };
 
 const NAME: &str = "memory:";
@@ -119,6 +122,54 @@ impl State {
         Ok(Commit::Done(Receipt::issue(attempt)))
     }
 
+    fn contents(&self, as_of: Moment) -> Contents {
+        let jobs = self.jobs.iter().map(|(key, job)| ports::StoredJob {
+            key: key.clone(),
+            version: job.version,
+            record: job.record.clone(),
+            entries: job.chain.entries,
+            head: job.chain.head.clone(),
+        });
+        let tenants = self.tenants.iter().map(|(key, (version, record))| StoredTenant {
+            key: key.clone(),
+            version: *version,
+            record: record.clone(),
+        });
+        let journal = self.journal.iter().map(|(job, link)| StoredLink {
+            job: job.clone(),
+            place: link.index,
+            at: link.at,
+            body: link.body.clone(),
+            hash: link.hash.clone(),
+        });
+        Contents {
+            as_of,
+            jobs: jobs.collect(),
+            tenants: tenants.collect(),
+            journal: journal.collect(),
+        }
+    }
+
+    fn fill(&mut self, contents: &Contents) -> Filled {
+        if !(self.jobs.is_empty() && self.tenants.is_empty() && self.journal.is_empty()) {
+            return Filled::InUse;
+        }
+        for job in &contents.jobs {
+            let chain = Chain { entries: job.entries, head: job.head.clone() };
+            let stored = StoredJob { version: job.version, record: job.record.clone(), chain };
+            self.jobs.insert(job.key.clone(), stored);
+        }
+        for tenant in &contents.tenants {
+            self.tenants.insert(tenant.key.clone(), (tenant.version, tenant.record.clone()));
+        }
+        for link in &contents.journal {
+            let (body, hash) = (link.body.clone(), link.hash.clone());
+            let kept = Link { index: link.place, at: link.at, body, hash };
+            self.journal.push((link.job.clone(), kept));
+        }
+        Filled::Yes
+    }
+
     /// Entries with their place in the journal, newest first.
     fn newest_first(&self) -> impl Iterator<Item = (u64, &(String, Link))> {
         (1..).zip(&self.journal).collect::<Vec<_>>().into_iter().rev()
@@ -196,6 +247,15 @@ impl Store for MemoryStore {
                 "it forgets everything when the process ends: use sqlite: or postgres:".to_owned(),
             ],
         })
+    }
+
+    async fn contents(&self) -> Result<Contents, StoreError> {
+        let state = self.state();
+        Ok(state.contents(self.now()))
+    }
+
+    async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
+        Ok(self.state().fill(contents))
     }
 
     fn describe(&self) -> String {

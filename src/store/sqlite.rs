@@ -11,6 +11,7 @@
 //! tests on paused time use [`crate::store::MemoryStore`].
 
 mod connect;
+mod contents;
 mod desk;
 mod fault;
 mod file;
@@ -38,7 +39,10 @@ use super::fault::Fault;
 use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Commit, Snapshot, Store, StoreError, StoreReport, Versioned},
+    ports::{
+        Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        Versioned,
+    },
 };
 
 /// Longest time that a scan of the whole journal may take. It reads a million entries in seconds;
@@ -220,6 +224,15 @@ impl Store for SqliteStore {
                 drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
             }
         }
+    }
+
+    async fn contents(&self) -> Result<Contents, StoreError> {
+        self.ask(Lane::Scan, SCAN_DEADLINE, |desk, _| desk.contents()).await
+    }
+
+    async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
+        let contents = contents.clone();
+        self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, _| desk.fill(&contents)).await
     }
 
     fn describe(&self) -> String {

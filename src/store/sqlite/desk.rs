@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    connect,
+    connect, contents,
     file::{self, Presence},
     journal,
     ledger::{self, Ledger},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Snapshot, StoreReport, Versioned},
+    ports::{Change, Clock, Contents, Filled, Snapshot, StoreReport, Versioned},
     store::fault::Fault,
 };
 
@@ -112,6 +112,25 @@ impl Desk {
         let path = self.path.clone();
         let found = self.read(|ledger| report::of_ledger(ledger, &path))?;
         Ok(found.unwrap_or_else(|| report::of_nothing(&path)))
+    }
+
+    pub(super) fn contents(&mut self) -> Result<Contents, Fault> {
+        let as_of = self.now();
+        let found = self.read(|ledger| contents::contents(ledger, as_of.clone()))?;
+        let (jobs, tenants, journal) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(found.unwrap_or(Contents { as_of, jobs, tenants, journal }))
+    }
+
+    pub(super) fn fill(&mut self, contents: &Contents) -> Result<Filled, Fault> {
+        self.open_for_writing()?;
+        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
+        else {
+            return Err(Fault::new("could not be opened", "try again"));
+        };
+        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
+        let filled = contents::fill(ledger, contents);
+        drop(turn);
+        self.keep_if_well(filled)
     }
 
     fn now(&self) -> Moment {

@@ -163,7 +163,7 @@ fn next(version: Version) -> Result<i64, Fault> {
 }
 
 /// A count as SQLite keeps it.
-fn number(count: u64) -> Result<i64, Fault> {
+pub(super) fn number(count: u64) -> Result<i64, Fault> {
     i64::try_from(count).map_err(|error| {
         Fault::new(format!("cannot count to {count}"), "report this as a defect").because(error)
     })

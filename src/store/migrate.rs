@@ -1,0 +1,116 @@
+//! Moving everything from one store to another.
+
+use super::text;
+use crate::{
+    model::JobRecord,
+    ports::{Contents, Filled, Store, StoreError},
+};
+
+/// What was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// Records of jobs.
+    pub jobs: usize,
+    /// Records of tenants.
+    pub tenants: usize,
+    /// Journal entries.
+    pub entries: usize,
+}
+
+/// Why nothing was moved.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A store has no answer.
+    #[error("nothing was moved")]
+    Store(#[from] StoreError),
+    /// The source's journal does not hold.
+    #[error("nothing was moved: the journal of {store} is broken at entry {seq}: {problem}")]
+    Broken {
+        /// The source.
+        store: String,
+        /// Where.
+        seq: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Somebody works with the source.
+    #[error("nothing was moved: {holder} holds a lease in {store}")]
+    SourceInUse {
+        /// The source.
+        store: String,
+        /// Who.
+        holder: String,
+    },
+    /// The target holds something already.
+    #[error("nothing was moved: {store} is in use")]
+    TargetInUse {
+        /// The target.
+        store: String,
+    },
+    /// What was read back is not what was written.
+    #[error("{store} does not hold what was moved to it")]
+    Differs {
+        /// The target.
+        store: String,
+    },
+}
+
+impl MigrateError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        match self {
+            Self::Store(error) => &error.remedy,
+            Self::Broken { .. } => {
+                "find out who changed it (`startguard history --verify`), or begin with an empty store"
+            }
+            Self::SourceInUse { .. } => {
+                "stop every startguard that uses it, and ask again once the lease has run out"
+            }
+            Self::TargetInUse { .. } => "name an empty store; nothing is ever written over",
+            Self::Differs { .. } => "do not use it; report this as a defect",
+        }
+    }
+}
+
+/// Copies all records and the journal from `from` to the empty store `to`, and checks them there.
+///
+/// Every startguard that uses `from` must have been stopped, and must use `to` from then on: two
+/// stores are two guards. A live lease in `from` shows that one was not.
+///
+/// # Errors
+/// [`MigrateError`] with the remedy. Nothing was moved, except where it says that the target differs.
+pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, MigrateError> {
+    if let Some(broken) = from.verify().await?.broken {
+        let store = from.describe();
+        return Err(MigrateError::Broken { store, seq: broken.seq, problem: broken.problem });
+    }
+    let contents = from.contents().await?;
+    if let Some(holder) = holder(&contents) {
+        return Err(MigrateError::SourceInUse { store: from.describe(), holder });
+    }
+    if to.fill(&contents).await? == Filled::InUse {
+        return Err(MigrateError::TargetInUse { store: to.describe() });
+    }
+    let moved = to.contents().await?;
+    let same = (&moved.jobs, &moved.tenants, &moved.journal)
+        == (&contents.jobs, &contents.tenants, &contents.journal);
+    if !same || to.verify().await?.broken.is_some() {
+        return Err(MigrateError::Differs { store: to.describe() });
+    }
+    Ok(Migrated {
+        jobs: contents.jobs.len(),
+        tenants: contents.tenants.len(),
+        entries: contents.journal.len(),
+    })
+}
+
+/// Who holds a lease that has not run out.
+fn holder(contents: &Contents) -> Option<String> {
+    contents.jobs.iter().find_map(|job| {
+        // A record that cannot be read stays as it is: the target refuses it as the source did.
+        let record: JobRecord = text::unseal(&job.key, &job.record).ok()?;
+        let lease = record.lease?;
+        lease.term.remaining(&contents.as_of).map(|_| lease.holder)
+    })
+}

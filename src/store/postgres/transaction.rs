@@ -1,0 +1,73 @@
+//! How a transaction begins and ends.
+//!
+//! Everything that it needs is said inside it (`SET LOCAL`), nothing is left in the session, and
+//! no statement has a name: so it works behind a pooler that gives every transaction another
+//! session, and on any setting of the server's, of the database's or of the role's.
+
+use super::{fault::Trouble, patience::Patience, session::Session};
+use crate::store::fault::Fault;
+
+/// Begins a transaction that writes.
+///
+/// - Read committed: what decides is one row's version, under that row's lock.
+/// - `synchronous_commit` is raised to `on` where it is less, so that an answer means "on stable
+///   storage", on the synchronous standbys too, if there are any; `remote_apply` stays.
+/// - It is not made to write where the server, the database or the role says read-only: whoever says
+///   so (a managed service whose disk is nearly full, for example) has a reason.
+/// - The timeouts end the transaction soon after its caller has given up, whatever became of it.
+pub(super) fn begin_sql(patience: &Patience<'_>) -> String {
+    let left = patience.of_server();
+    // Sooner than the statement's, so that a lock is called a lock.
+    let lock = left.saturating_mul(9).checked_div(10).unwrap_or_default().max(1);
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED;
+         SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {left};
+         SET LOCAL idle_in_transaction_session_timeout = {left};
+         SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+         WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+    )
+}
+
+/// No limit on COMMIT itself: a server that is told to stop while it waits for its synchronous
+/// standbys says that it committed, with a warning that the standbys may not have it.
+pub(super) const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
+
+/// Begins one for reading, in which everything is seen as it was at one moment.
+pub(super) fn begin_reading_sql(patience: &Patience<'_>) -> String {
+    let left = patience.of_server();
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {left}")
+}
+
+/// Begins a transaction that writes, in a round trip of its own.
+pub(super) async fn begin(session: &Session, patience: &Patience<'_>) -> Result<(), Trouble> {
+    Ok(session.client.batch_execute(&begin_sql(patience)).await?)
+}
+
+/// Ends a transaction; an answer means that it is durable.
+pub(super) async fn commit(session: &Session) -> Result<(), Trouble> {
+    let before = session.warnings();
+    let (unlimited, ended) = futures_util::join!(
+        session.client.batch_execute(UNLIMITED),
+        session.client.batch_execute("COMMIT"),
+    );
+    unlimited?;
+    ended?;
+    not_warned(session, before)
+}
+
+/// Gives a transaction up.
+pub(super) async fn roll_back(session: &Session) -> Result<(), Trouble> {
+    Ok(session.client.batch_execute("ROLLBACK").await?)
+}
+
+/// A commit that was acknowledged with a warning may not be on every standby that it waits for
+/// (someone cancelled the wait), or may not have been one. It counts as unanswered.
+pub(super) fn not_warned(session: &Session, before: u64) -> Result<(), Trouble> {
+    if session.warnings() == before {
+        return Ok(());
+    }
+    Err(Trouble::Lost(Fault::new(
+        "answered a commit with a warning: its standbys may not have it",
+        "see the server's log; was the wait for a standby cancelled?",
+    )))
+}

@@ -1,0 +1,326 @@
+//! The one transaction that writes: compare both versions, swap both values, append to the journal.
+//!
+//! A change without entries is one statement, and with its BEGIN and COMMIT one round trip. A change
+//! with entries takes two: the first locks the rows and reads the end of the chain and the clock,
+//! the second writes and commits. Rows are locked in one order, job before tenant, so that no two
+//! commits wait for each other; the tenant's row, which all its jobs share, is held the shorter.
+
+use tokio_postgres::types::Type;
+
+use super::{
+    doubt::Mark,
+    fault::Trouble,
+    load::{count, number},
+    patience::Patience,
+    session::Session,
+    sql::Sql,
+    transaction::{UNLIMITED, begin, begin_sql, commit, not_warned, roll_back},
+};
+use crate::{
+    model::JournalHash,
+    ports::{Change, JobWrite, TenantWrite, Version},
+    store::{
+        chain::{Chain, Link},
+        fault::Fault,
+        text,
+    },
+};
+
+/// How a try at writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is durable.
+    Yes,
+    /// An expected version does not hold. Nothing was written.
+    Conflict,
+}
+
+/// What every try at one change uses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Writer<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) patience: &'a Patience<'a>,
+    /// Stands for the server's clock in tests.
+    pub(super) now: Option<i64>,
+}
+
+impl Writer<'_> {
+    /// Tries once. `marks` are those of earlier tries whose answer was lost; this try adds its own
+    /// before COMMIT is sent.
+    pub(super) async fn write(
+        &self,
+        session: &Session,
+        change: &Change,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let written = match (&change.job, &change.tenant) {
+            (None, None) => return Ok(Written::Yes),
+            (Some(job), None) if job.entries.is_empty() => {
+                self.swap_job(session, job, marks).await?
+            }
+            (None, Some(tenant)) => self.swap_tenant(session, tenant, marks).await?,
+            (Some(job), tenant) => self.lock(session, job, tenant.as_ref(), marks).await?,
+        };
+        if written == Written::Conflict && !marks.is_empty() {
+            return self.was_it_us(session, change, marks).await;
+        }
+        Ok(written)
+    }
+
+    async fn swap_job(
+        &self,
+        session: &Session,
+        write: &JobWrite,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let record = text::seal(format_args!("the record of {}", write.key), &write.record)?;
+        let sql = if write.expected.0 == 0 { &self.sql.swap_new_job } else { &self.sql.swap_job };
+        self.swap(session, sql, &write.key.store_key(), write.expected, record, marks).await
+    }
+
+    async fn swap_tenant(
+        &self,
+        session: &Session,
+        write: &TenantWrite,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let record = text::seal(format_args!("the record of tenant {}", write.key), &write.record)?;
+        let sql =
+            if write.expected.0 == 0 { &self.sql.swap_new_tenant } else { &self.sql.swap_tenant };
+        self.swap(session, sql, write.key.as_str(), write.expected, record, marks).await
+    }
+
+    /// Compare and swap in one round trip.
+    async fn swap(
+        &self,
+        session: &Session,
+        sql: &str,
+        key: &str,
+        expected: Version,
+        record: String,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let Ok(version) = number(expected.0) else { return Ok(Written::Conflict) };
+        let mark = Mark::Record { version: next(expected), record: record.clone() };
+        // An earlier try that was lost left the same mark, which stays whatever this one does.
+        let first = !marks.contains(&mark);
+        if first {
+            marks.push(mark);
+        }
+        let (client, before) = (&session.client, session.warnings());
+        let begin = begin_sql(self.patience);
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+            [(&key, Type::TEXT), (&version, Type::INT8), (&record, Type::TEXT)];
+        // Sent in this order, without waiting between.
+        let (begun, changed, unlimited, ended) = futures_util::join!(
+            client.batch_execute(&begin),
+            client.execute_typed(sql, &values),
+            client.batch_execute(UNLIMITED),
+            client.batch_execute("COMMIT"),
+        );
+        begun?;
+        let changed = match changed.map_err(Trouble::from) {
+            Ok(changed) => changed,
+            Err(trouble) => {
+                // The server said no to the statement, so COMMIT undid it.
+                if first && !matches!(trouble, Trouble::Lost(_)) {
+                    marks.pop();
+                }
+                return Err(trouble);
+            }
+        };
+        unlimited?;
+        ended?;
+        if changed == 0 {
+            // This try did nothing, whatever became of those before it.
+            if first {
+                marks.pop();
+            }
+            return Ok(Written::Conflict);
+        }
+        not_warned(session, before)?;
+        Ok(Written::Yes)
+    }
+
+    /// Lock, look, write.
+    async fn lock(
+        &self,
+        session: &Session,
+        job: &JobWrite,
+        tenant: Option<&TenantWrite>,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let key = job.key.store_key();
+        let Some(locked) = self.lock_rows(session, &key, job, tenant).await? else {
+            return Ok(Written::Conflict);
+        };
+        // An earlier try at the same entries that was lost and came through after all, while the
+        // caller read the record again: its entries are in the journal and are not written twice.
+        let there = self.is_any_there(session, &key, marks).await?;
+        let entries = if there { &[] } else { job.entries.as_slice() };
+        let Locked { mut chain, at } = locked;
+        let mut links = Vec::new();
+        for entry in entries {
+            links.push(chain.append(&key, entry.clone(), text::timestamp(at)?)?);
+        }
+        let record = text::seal(format_args!("the record of {key}"), &job.record)?;
+        let mark = match links.last() {
+            Some(last) => Mark::Entry { place: last.index, hash: last.hash.clone() },
+            None => Mark::Record { version: next(job.expected), record: record.clone() },
+        };
+        marks.push(mark);
+        let tenant = tenant
+            .map(|write| {
+                let what = format_args!("the record of tenant {}", write.key);
+                Ok::<_, Fault>((write.key.as_str(), text::seal(what, &write.record)?))
+            })
+            .transpose()?;
+        let (wrote_job, wrote_tenant, appended, ended) = futures_util::join!(
+            self.write_job(session, &key, &record, &chain),
+            self.write_tenant(session, tenant.as_ref()),
+            self.append(session, &key, at, &links),
+            commit(session),
+        );
+        for wrote in [wrote_job, wrote_tenant, appended] {
+            match wrote {
+                Ok(true) => {}
+                // A lock is held on the row, so a rule or a trigger must have been in the way.
+                Ok(false) => {
+                    return Err(Fault::damaged("did not write a row that it held a lock on").into());
+                }
+                Err(trouble) => {
+                    if !matches!(trouble, Trouble::Lost(_)) {
+                        marks.pop();
+                    }
+                    return Err(trouble);
+                }
+            }
+        }
+        ended?;
+        Ok(Written::Yes)
+    }
+
+    /// Locks the rows if they have the versions expected. The clock is read once they are held, so
+    /// that entries are in the order of their times.
+    async fn lock_rows(
+        &self,
+        session: &Session,
+        key: &str,
+        job: &JobWrite,
+        tenant: Option<&TenantWrite>,
+    ) -> Result<Option<Locked>, Trouble> {
+        let of_tenant = tenant.map(|write| (write.key.as_str(), write.expected));
+        let (Ok(version), Ok(tenant_version)) =
+            (number(job.expected.0), number(of_tenant.map_or(0, |(_, version)| version.0)))
+        else {
+            return Ok(None);
+        };
+        let client = &session.client;
+        let text_key = [(&key as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT)];
+        let (begun, placed, row, tenant_placed, tenant_row, clock) = futures_util::join!(
+            begin(session, self.patience),
+            async {
+                if version == 0 {
+                    client.execute_typed(&self.sql.place_job, &text_key).await?;
+                }
+                Ok::<_, Trouble>(())
+            },
+            async {
+                let values = [text_key[0].clone(), (&version as _, Type::INT8)];
+                Ok::<_, Trouble>(client.query_typed_opt(&self.sql.lock_job, &values).await?)
+            },
+            async {
+                if let (Some((tenant, _)), 0) = (of_tenant, tenant_version) {
+                    let values = [(&tenant as _, Type::TEXT)];
+                    client.execute_typed(&self.sql.place_tenant, &values).await?;
+                }
+                Ok::<_, Trouble>(())
+            },
+            async {
+                let Some((tenant, _)) = of_tenant else { return Ok(true) };
+                let values = [(&tenant as _, Type::TEXT), (&tenant_version as _, Type::INT8)];
+                let row = client.query_typed_opt(&self.sql.lock_tenant, &values).await?;
+                Ok::<_, Trouble>(row.is_some())
+            },
+            async {
+                let values = [(&self.now as _, Type::INT8)];
+                Ok::<_, Trouble>(client.query_typed_one(&self.sql.now, &values).await?)
+            },
+        );
+        begun?;
+        placed?;
+        let row = row?;
+        tenant_placed?;
+        let tenant_holds = tenant_row?;
+        let at: i64 = clock?.try_get(0)?;
+        let (Some(row), true) = (row, tenant_holds) else {
+            roll_back(session).await?;
+            return Ok(None);
+        };
+        let chain = Chain { entries: count(row.try_get(0)?)?, head: JournalHash(row.try_get(1)?) };
+        Ok(Some(Locked { chain, at }))
+    }
+
+    async fn write_job(
+        &self,
+        session: &Session,
+        key: &str,
+        record: &str,
+        chain: &Chain,
+    ) -> Result<bool, Trouble> {
+        let entries = number(chain.entries)?;
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+            (&key, Type::TEXT),
+            (&record, Type::TEXT),
+            (&entries, Type::INT8),
+            (&chain.head.0, Type::TEXT),
+        ];
+        Ok(session.client.execute_typed(&self.sql.write_job, &values).await? == 1)
+    }
+
+    async fn write_tenant(
+        &self,
+        session: &Session,
+        write: Option<&(&str, String)>,
+    ) -> Result<bool, Trouble> {
+        let Some((key, record)) = write else { return Ok(true) };
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            [(key, Type::TEXT), (record, Type::TEXT)];
+        Ok(session.client.execute_typed(&self.sql.write_tenant, &values).await? == 1)
+    }
+
+    async fn append(
+        &self,
+        session: &Session,
+        key: &str,
+        at: i64,
+        links: &[Link],
+    ) -> Result<bool, Trouble> {
+        if links.is_empty() {
+            return Ok(true);
+        }
+        let places: Vec<i64> = links.iter().map(|l| number(l.index)).collect::<Result<_, _>>()?;
+        let bodies: Vec<&str> = links.iter().map(|link| link.body.as_str()).collect();
+        let hashes: Vec<&str> = links.iter().map(|link| link.hash.0.as_str()).collect();
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+            (&key, Type::TEXT),
+            (&at, Type::INT8),
+            (&places, Type::INT8_ARRAY),
+            (&bodies, Type::TEXT_ARRAY),
+            (&hashes, Type::TEXT_ARRAY),
+        ];
+        let rows = session.client.execute_typed(&self.sql.append, &values).await?;
+        Ok(usize::try_from(rows).is_ok_and(|rows| rows == links.len()))
+    }
+}
+
+/// The rows are locked and have the versions expected.
+#[derive(Debug)]
+struct Locked {
+    chain: Chain,
+    at: i64,
+}
+
+fn next(version: Version) -> Version {
+    Version(version.0.saturating_add(1))
+}
