@@ -145,9 +145,8 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
         let signals = Signals::listen()
             .map_err(|error| Failure::failed(&error, "report this as a defect"))?;
         let flags = flags(&cli.global);
-        let program = Program::new(ui, flags, environment, signals.stop());
+        let program = Program { ui, flags, environment, stop: signals.stop() };
         let exit = command(cli.command, &program).await;
-        program.close().await;
         // A signal decides the exit code, whatever else was answered meanwhile.
         match (signals.received(), exit) {
             (Some(signal), Ok(_)) => Ok(signal),

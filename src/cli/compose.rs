@@ -2,10 +2,7 @@
 
 mod lazy;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +33,6 @@ pub(super) struct Program {
     pub(super) flags: Flags,
     pub(super) environment: Environment,
     pub(super) stop: CancellationToken,
-    stores: Mutex<Vec<Arc<dyn Store>>>,
 }
 
 /// Everything that a command on jobs uses.
@@ -65,24 +61,6 @@ pub(super) struct Reach {
 }
 
 impl Program {
-    pub(super) fn new(
-        ui: Ui,
-        flags: Flags,
-        environment: Environment,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { ui, flags, environment, stop, stores: Mutex::default() }
-    }
-
-    /// Lets go of the stores that its sessions opened.
-    pub(super) async fn close(&self) {
-        let stores =
-            std::mem::take(&mut *self.stores.lock().unwrap_or_else(PoisonError::into_inner));
-        for store in stores {
-            store.close().await;
-        }
-    }
-
     /// Reads the configuration, and says what should be changed in it.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
         let settings = self.quiet_settings()?;
@@ -110,7 +88,6 @@ impl Program {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let graph = Arc::new(LazyGraph::new(settings.clone()));
         let store = store(&settings.store.url, &settings, &self.environment)?;
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
         let guard = Guard::new(Parts {
             store,
             graph: Arc::clone(&graph) as Arc<dyn Graph>,

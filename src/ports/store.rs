@@ -119,7 +119,9 @@ pub struct StoreReport {
 /// A durable store shared by every process and host that guards the same jobs.
 ///
 /// # Guarantees
-/// [`Commit::Done`] is answered only once the change is on stable storage. Two commits that expect
+/// [`Commit::Done`] is answered only once the change is on stable storage, except that one which takes
+/// or releases a lease and says nothing in the journal may be lost together with the machine that all
+/// its holders run on. Two commits that expect
 /// the same version of a value never both succeed. A change is written whole or not at all.
 ///
 /// # Errors
