@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and how the answer is told.
 
 mod args;
+mod check;
 mod commands;
 mod compose;
 mod exit;
@@ -132,6 +133,7 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
         | Command::Release(_)
         | Command::Reset(_)
         | Command::Doctor
+        | Command::Store(_)
         | Command::Emulator(_)
         | Command::Demo => {}
     }
@@ -181,6 +183,7 @@ async fn command(command: Command, program: &Program) -> Result<Exit, Failure> {
         Command::Release(args) => program.or_stopped(commands::release::run(args, program)).await,
         Command::Reset(args) => program.or_stopped(commands::reset::run(args, program)).await,
         Command::Doctor => program.or_stopped(commands::doctor::run(program)).await,
+        Command::Store(args) => program.or_stopped(commands::store::run(args, program)).await,
         Command::Emulator(args) => commands::emulator::run(args, program).await,
         Command::Demo => program.or_stopped(commands::demo::run(program)).await,
         Command::Completions(args) => commands::completions::run(&args, program.ui),

@@ -109,8 +109,7 @@ impl Program {
     pub(super) fn session_of(&self, settings: Settings) -> Result<Session, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let graph = Arc::new(LazyGraph::new(settings.clone()));
-        let store = store(&settings.store.url, &settings, &self.environment)?;
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
+        let store = self.open(&settings.store.url, &settings)?;
         let guard = Guard::new(Parts {
             store,
             graph: Arc::clone(&graph) as Arc<dyn Graph>,
@@ -126,6 +125,17 @@ impl Program {
             stop: self.stop.clone(),
         });
         Ok(Session { settings, guard, actor: self.actor(), clock, graph })
+    }
+
+    /// The store at `url`, which is let go of at the end. Nothing is opened yet.
+    pub(super) fn open(
+        &self,
+        url: &StoreUrl,
+        settings: &Settings,
+    ) -> Result<Arc<dyn Store>, Failure> {
+        let store = store(url, settings, &self.environment)?;
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
+        Ok(store)
     }
 
     /// Runs something that may be left at any point, unless the program is told to stop.
@@ -161,7 +171,7 @@ pub(super) fn tenant(settings: &Settings) -> TenantKey {
 }
 
 /// The store at `url`. Nothing is opened yet.
-pub(super) fn store(
+fn store(
     url: &StoreUrl,
     settings: &Settings,
     environment: &Environment,

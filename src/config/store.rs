@@ -6,7 +6,7 @@ use super::{
     ConfigError, Environment,
     error::quoted,
     layers::required,
-    written::{Layer, Origin, Written},
+    written::{Layer, Origin, Raw, Written},
 };
 
 /// What stands in for a password.
@@ -62,6 +62,25 @@ impl StoreSection {
 }
 
 impl StoreUrl {
+    /// The URL that a flag of its own names, by the rules of `[store] url`, and what may come of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it names no store, with its remedy.
+    pub fn of_flag(
+        flag: &'static str,
+        text: &str,
+        environment: &Environment,
+    ) -> Result<(Self, Option<String>), ConfigError> {
+        let written = Written {
+            setting: flag.to_owned(),
+            raw: Raw::Bare(text.to_owned()),
+            origin: Origin::Flag(flag),
+        };
+        let url = Self::read(&written, environment)?;
+        let doubts = doubts(&written, &url);
+        Ok((url, doubts))
+    }
+
     fn read(written: &Written, environment: &Environment) -> Result<Self, ConfigError> {
         let text = written.text()?;
         let Some((scheme, rest)) = text.split_once(':') else {

@@ -112,8 +112,40 @@ pub struct StoreError {
 pub struct StoreReport {
     /// Facts, such as schema version, journal mode, number of jobs.
     pub facts: Vec<(String, String)>,
-    /// What should be changed, each with its remedy.
-    pub warnings: Vec<String>,
+    /// What should be changed.
+    pub findings: Vec<Finding>,
+}
+
+/// Something about a store that is not as it should be, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether the guard's word does not hold as long as it stays so (starts may be forgotten, or
+    /// none can be made), as opposed to something that a person should know.
+    pub grave: bool,
+    /// What is found.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// Something that a person should know.
+    #[must_use]
+    pub fn notice(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { grave: false, problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Something with which the guard's word does not hold.
+    #[must_use]
+    pub fn grave(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { grave: true, ..Self::notice(problem, remedy) }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.problem, self.remedy)
+    }
 }
 
 /// A durable store shared by every process and host that guards the same jobs.

@@ -17,8 +17,8 @@ use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{
-        self, Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
-        StoredLink, StoredTenant, Version, Versioned,
+        self, Change, Clock, Commit, Contents, Filled, Finding, Snapshot, Store, StoreError,
+        StoreReport, StoredLink, StoredTenant, Version, Versioned,
     },
 };
 
@@ -243,9 +243,10 @@ impl Store for MemoryStore {
                 ("jobs".to_owned(), state.jobs.len().to_string()),
                 ("entries".to_owned(), state.journal.len().to_string()),
             ],
-            warnings: vec![
-                "it forgets everything when the process ends: use sqlite: or postgres:".to_owned(),
-            ],
+            findings: vec![Finding::grave(
+                "it forgets everything when the process ends",
+                "use sqlite: or postgres:",
+            )],
         })
     }
 

@@ -250,7 +250,7 @@ async fn the_roles_of_the_documentation_can_do_their_work_and_no_more() -> Outco
     daily.prepare().await?;
     assert_eq!(daily.verify().await?.entries, 3);
     let report = daily.report().await?;
-    assert!(report.warnings.is_empty(), "{report:?}");
+    assert!(report.findings.is_empty(), "{report:?}");
     // The journal can be added to, and that is all.
     for forbidden in [
         "UPDATE startguard.journal SET at = 0",
@@ -405,7 +405,10 @@ async fn the_report_warns_of_what_forgets_starts() -> Outcome {
     .await;
     let report = store.report().await?;
     for warning in ["fsync is off", "full_page_writes is off", "asynchronous", "superuser"] {
-        assert!(report.warnings.iter().any(|told| told.contains(warning)), "{warning}: {report:?}");
+        assert!(
+            report.findings.iter().any(|told| told.to_string().contains(warning)),
+            "{warning}: {report:?}"
+        );
     }
     for (name, what) in [("role of the server", "primary"), ("schema", "1"), ("entries", "1")] {
         let fact = (name.to_owned(), what.to_owned());
@@ -416,12 +419,15 @@ async fn the_report_warns_of_what_forgets_starts() -> Outcome {
     // Nothing undoes what the wait is for, so one look that finds it is enough.
     pg::until("the standby's copy", async || there.report().await.is_ok()).await;
     let report = there.report().await?;
-    assert!(report.warnings.iter().any(|told| told.contains("takes no writes")), "{report:?}");
+    assert!(
+        report.findings.iter().any(|told| told.to_string().contains("takes no writes")),
+        "{report:?}"
+    );
     let error = there.commit(job_change(&job("b"), 0, &[1])).await.err().ok_or("written")?;
     assert!(chain(&error).contains("takes no writes"), "{error:?}");
     sql(&url, "ALTER TABLE {s}.jobs SET UNLOGGED").await?;
     let report = store.report().await?;
-    assert!(report.warnings.iter().any(|told| told.contains("unlogged")), "{report:?}");
+    assert!(report.findings.iter().any(|told| told.to_string().contains("unlogged")), "{report:?}");
     Ok(())
 }
 

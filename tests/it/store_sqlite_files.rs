@@ -93,7 +93,7 @@ async fn a_commit_is_in_the_log_and_on_the_disk_before_it_is_answered() -> Outco
         let fact = (name.to_owned(), value.to_owned());
         assert!(report.facts.contains(&fact), "{name}: {report:?}");
     }
-    assert!(report.warnings.is_empty(), "{report:?}");
+    assert!(report.findings.is_empty(), "{report:?}");
     // A copy of file and log, taken while the store is open, as a crash would leave them.
     let crashed = folder.path().join("crashed.db");
     fs::copy(&path, &crashed)?;
@@ -151,9 +151,9 @@ async fn doctor_hears_of_files_that_others_may_touch() -> Outcome {
     ledger(&path).await?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
-    let warnings = sqlite(&path).report().await?.warnings;
-    assert!(warnings.iter().any(|w| w.contains("chmod 600")), "{warnings:?}");
-    assert!(warnings.iter().any(|w| w.contains("chmod go-w")), "{warnings:?}");
+    let warnings = sqlite(&path).report().await?.findings;
+    assert!(warnings.iter().any(|w| w.to_string().contains("chmod 600")), "{warnings:?}");
+    assert!(warnings.iter().any(|w| w.to_string().contains("chmod go-w")), "{warnings:?}");
     Ok(())
 }
 

@@ -250,8 +250,8 @@ async fn a_ledger_that_others_may_touch() {
     fs::set_permissions(desk.host.ledger(), fs::Permissions::from_mode(0o644)).unwrap();
     let ran = desk.json(&["doctor"]).await;
     let warning = ran.ended(0).lines().into_iter().find(|line| line["status"] == "warning");
-    let message = warning.unwrap()["message"].clone();
-    assert!(message.as_str().unwrap().contains("chmod 600"), "{message}");
+    let remedy = warning.unwrap()["remedy"].clone();
+    assert!(remedy.as_str().unwrap().contains("chmod 600"), "{remedy}");
 }
 
 #[tokio::test]
