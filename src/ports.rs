@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use crate::model::{BootTime, Tick, Timestamp};
 
-pub use contents::{Contents, Filled, StoredJob, StoredLink, StoredTenant};
+pub use contents::{Contents, Filled, Pruned, StoredJob, StoredLink, StoredTenant};
 pub use graph::{Cost, Graph, GraphError, SpLookup, Told};
 pub use store::{
     Change, Commit, Finding, JobWrite, Snapshot, Store, StoreError, StoreReport, TenantWrite,

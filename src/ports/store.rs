@@ -1,6 +1,6 @@
 //! The store port: one compare-and-swap value per job and per tenant, and the journal.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -10,7 +10,7 @@ use crate::{
         AttemptId, HistoryQuery, JobKey, JobRecord, JournalEntry, Moment, NewEntry, TenantKey,
         TenantRecord, Timestamp, Verification,
     },
-    ports::{Contents, Filled},
+    ports::{Contents, Filled, Pruned},
 };
 
 /// Compare-and-swap counter of a stored value; 0 for a value that is not stored yet.
@@ -193,6 +193,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes everything, whole or not at all, where nothing is stored yet.
     async fn fill(&self, _contents: &Contents) -> Result<Filled, StoreError> {
         Err(cannot_move(self.describe(), "cannot be filled"))
+    }
+
+    /// Removes entries of the journal that were written more than `keep` ago, oldest first and at
+    /// most `most` of them, in one durable transaction, and leaves a checkpoint for each of their
+    /// jobs, from which the rest still verifies. The newest entry of all stays. Looks at no more than
+    /// it may remove; where nothing is due, or another process is at it, it writes nothing.
+    async fn prune(&self, _keep: Duration, _most: u32) -> Result<Pruned, StoreError> {
+        Ok(Pruned::default())
     }
 
     /// The store's URL, without secrets.

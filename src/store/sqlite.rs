@@ -17,6 +17,7 @@ mod fault;
 mod file;
 mod journal;
 mod ledger;
+mod prune;
 mod report;
 mod schema;
 mod turn;
@@ -40,7 +41,7 @@ use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{
-        Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        Change, Clock, Commit, Contents, Filled, Pruned, Snapshot, Store, StoreError, StoreReport,
         Versioned,
     },
 };
@@ -233,6 +234,11 @@ impl Store for SqliteStore {
     async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
         let contents = contents.clone();
         self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, _| desk.fill(&contents)).await
+    }
+
+    async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
+        // On the writer's thread: one that starts a job is not kept waiting by one that prunes.
+        self.ask(Lane::Write, self.deadline, move |desk, gone| desk.prune(keep, most, gone)).await
     }
 
     fn describe(&self) -> String {

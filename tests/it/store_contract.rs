@@ -147,7 +147,10 @@ mod facts {
         assert_eq!(found.latest_entry, None);
         assert_eq!(store.load_tenant(&tenant()).await?.0, found.tenant);
         assert_eq!(notes(&*store, HistoryQuery::default()).await?, Vec::<String>::new());
-        assert_eq!(store.verify().await?, Verification { entries: 0, jobs: 0, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 0, pruned: 0, jobs: 0, broken: None }
+        );
         Ok(())
     }
 
@@ -205,7 +208,7 @@ mod facts {
         assert_eq!(notes(&*store, HistoryQuery::default()).await?, ["entry 1"]);
         put(&*store, both(&job("a"), 1, 1, &[2])).await?;
         let verified = store.verify().await?;
-        assert_eq!(verified, Verification { entries: 2, jobs: 1, broken: None });
+        assert_eq!(verified, Verification { entries: 2, pruned: 0, jobs: 1, broken: None });
         let seqs: Vec<u64> =
             store.history(&HistoryQuery::default()).await?.iter().map(|entry| entry.seq).collect();
         assert_eq!(seqs, [2, 1]);
@@ -253,7 +256,10 @@ mod facts {
         }
         let found = shared.load(&job("a"), &tenant()).await?;
         assert_eq!((found.job.version.0, found.tenant.version.0), (ROUNDS, ROUNDS));
-        assert_eq!(shared.verify().await?, Verification { entries: ROUNDS, jobs: 1, broken: None });
+        assert_eq!(
+            shared.verify().await?,
+            Verification { entries: ROUNDS, pruned: 0, jobs: 1, broken: None }
+        );
         Ok(())
     }
 
@@ -281,7 +287,10 @@ mod facts {
         let store = place.open();
         // No update of the tenant was lost to another.
         assert_eq!(store.load_tenant(&tenant()).await?.0.version, Version(40));
-        assert_eq!(store.verify().await?, Verification { entries: 40, jobs: 8, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 40, pruned: 0, jobs: 8, broken: None }
+        );
         Ok(())
     }
 
@@ -350,7 +359,10 @@ mod facts {
         assert_eq!(places, [(4, "a", 3), (3, "b", 1), (2, "a", 2), (1, "a", 1)]);
         let hashes: BTreeSet<_> = entries.iter().map(|entry| entry.hash.0.clone()).collect();
         assert_eq!(hashes.len(), 4);
-        assert_eq!(store.verify().await?, Verification { entries: 4, jobs: 2, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 4, pruned: 0, jobs: 2, broken: None }
+        );
         Ok(())
     }
 
@@ -410,7 +422,10 @@ mod facts {
         drop(store);
         let store = place.open();
         assert_eq!(store.load(&job("a"), &tenant()).await?.job.record, record(5));
-        assert_eq!(store.verify().await?, Verification { entries: 5, jobs: 1, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 5, pruned: 0, jobs: 1, broken: None }
+        );
         Ok(())
     }
 

@@ -349,7 +349,10 @@ async fn a_link_to_a_ledger_leads_to_that_ledger() -> Outcome {
     put(&by_link, job_change(&job("a"), 5, &[6])).await?;
     put(&by_name, job_change(&job("a"), 6, &[7])).await?;
     assert_eq!(by_link.load(&job("a"), &tenant()).await?.job.version.0, 7);
-    assert_eq!(by_name.verify().await?, Verification { entries: 7, jobs: 1, broken: None });
+    assert_eq!(
+        by_name.verify().await?,
+        Verification { entries: 7, pruned: 0, jobs: 1, broken: None }
+    );
     assert!(fs::symlink_metadata(&link)?.is_symlink(), "the link is still one");
     Ok(())
 }
@@ -512,7 +515,7 @@ async fn whole_after(path: &Path, version: u64) -> Outcome {
     let store = sqlite(path);
     let found = store.load(&job("a"), &tenant()).await?;
     assert_eq!(found.job.version.0, version, "no more and no less than was acknowledged");
-    let whole = Verification { entries: version, jobs: 1, broken: None };
+    let whole = Verification { entries: version, pruned: 0, jobs: 1, broken: None };
     assert_eq!(store.verify().await?, whole);
     assert!(store.report().await?.facts.contains(&("integrity".to_owned(), "ok".to_owned())));
     put(&store, job_change(&job("a"), version, &[1])).await?;

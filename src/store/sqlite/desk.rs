@@ -7,13 +7,13 @@ use super::{
     file::{self, Presence},
     journal,
     ledger::{self, Ledger},
-    report,
+    prune, report,
     turn::Turnstile,
     worker::Gone,
 };
 use crate::{
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Contents, Filled, Snapshot, StoreReport, Versioned},
+    ports::{Change, Clock, Contents, Filled, Pruned, Snapshot, StoreReport, Versioned},
     store::fault::Fault,
 };
 
@@ -105,7 +105,7 @@ impl Desk {
 
     pub(super) fn verify(&mut self, gone: Gone<'_>) -> Result<Verification, Fault> {
         let found = self.read(|ledger| journal::verify(ledger, gone))?;
-        Ok(found.unwrap_or(Verification { entries: 0, jobs: 0, broken: None }))
+        Ok(found.unwrap_or_default())
     }
 
     pub(super) fn report(&mut self) -> Result<StoreReport, Fault> {
@@ -131,6 +131,32 @@ impl Desk {
         let filled = contents::fill(ledger, contents);
         drop(turn);
         self.keep_if_well(filled)
+    }
+
+    pub(super) fn prune(
+        &mut self,
+        keep: Duration,
+        most: u32,
+        gone: Gone<'_>,
+    ) -> Result<Pruned, Fault> {
+        let now = self.clock.wall();
+        let due = self.read(|ledger| prune::is_due(ledger, keep, now))?;
+        if due != Some(true) {
+            return Ok(Pruned::default());
+        }
+        self.open_for_writing()?;
+        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
+        else {
+            return Err(Fault::new("could not be opened", "try again"));
+        };
+        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
+        if gone() {
+            return Err(Fault::new("was asked for something nobody waits for", "ask again"));
+        }
+        let clock = Arc::clone(&self.clock);
+        let pruned = prune::prune(ledger, keep, most, || clock.wall());
+        drop(turn);
+        self.keep_if_well(pruned)
     }
 
     fn now(&self) -> Moment {

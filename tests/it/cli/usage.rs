@@ -205,7 +205,7 @@ async fn wrong_flags_and_variables_of_the_configuration() {
         (flag("--cloud", "moon"), "usgov"),
         (flag("--auth", "magic"), "managed-identity"),
         (flag("--store", "sqlite:"), "names no file"),
-        (flag("--store", "postgres://u@h/d"), "postgres"),
+        (flag("--store", "postgres://u@h/d?sslmod=require"), "sslmode"),
         (flag("--config", "/nowhere/startguard.toml"), "/nowhere/startguard.toml"),
         (with("STARTGUARD_GRAPH_ENDPOINT", "http://192.0.2.1"), "STARTGUARD_GRAPH_ENDPOINT"),
         (with("STARTGUARD_GUARD_COOLDWON", "5m"), "STARTGUARD_GUARD_COOLDOWN"),
