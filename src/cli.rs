@@ -148,7 +148,11 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
             .map_err(|error| Failure::failed(&error, "report this as a defect"))?;
         let flags = flags(&cli.global);
         let program = Program::new(ui, flags, environment, signals.stop());
+        let writes = writes_to_the_journal(&cli.command);
         let exit = command(cli.command, &program).await;
+        if writes && matches!(exit, Ok(Exit::OK)) && signals.received().is_none() {
+            program.tidy().await;
+        }
         program.close().await;
         // A signal decides the exit code, whatever else was answered meanwhile.
         match (signals.received(), exit) {
@@ -169,6 +173,23 @@ fn flags(global: &Global) -> Flags {
         graph_endpoint: global.graph_endpoint.clone(),
         auth: global.auth.clone(),
         store: global.store.clone(),
+    }
+}
+
+/// Who adds to the journal also removes from it what is past its time.
+fn writes_to_the_journal(command: &Command) -> bool {
+    match command {
+        Command::Start(args) => !args.dry_run,
+        Command::Hold(_) | Command::Release(_) | Command::Reset(_) => true,
+        Command::Status(_)
+        | Command::List(_)
+        | Command::History(_)
+        | Command::Doctor
+        | Command::Store(_)
+        | Command::Emulator(_)
+        | Command::Demo
+        | Command::Completions(_)
+        | Command::Man(_) => false,
     }
 }
 

@@ -198,7 +198,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes entries of the journal that were written more than `keep` ago, oldest first and at
     /// most `most` of them, in one durable transaction, and leaves a checkpoint for each of their
     /// jobs, from which the rest still verifies. The newest entry of all stays. Looks at no more than
-    /// it may remove; where nothing is due, or another process is at it, it writes nothing.
+    /// it may remove; where nothing is due, or another process is at it, it writes nothing. No entry
+    /// goes whose chain does not hold there.
     async fn prune(&self, _keep: Duration, _most: u32) -> Result<Pruned, StoreError> {
         Ok(Pruned::default())
     }

@@ -252,8 +252,8 @@ async fn a_path_through_a_file_is_refused() -> Outcome {
 /// What may happen to a ledger.
 const HARM: &[Case] = &[
     (
-        |path| Ok(Connection::open(path)?.execute_batch("PRAGMA user_version = 2")?),
-        "has schema 2, and this program knows schemas up to 1",
+        |path| Ok(Connection::open(path)?.execute_batch("PRAGMA user_version = 3")?),
+        "has schema 3, and this program knows schemas up to 2",
         "use a startguard at least as new",
     ),
     (

@@ -47,7 +47,7 @@ async fn all_is_well() {
     configuration ok
       [home]/.config/startguard/startguard.toml; 1 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: schema 1, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
+      sqlite:[home]/state/ledger.db: schema 2, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
     credential ok
       the token in STARTGUARD_TOKEN
     graph ok

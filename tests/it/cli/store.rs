@@ -6,7 +6,10 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::{Desk, NOTHING, Ran, job, shape};
-use crate::pg;
+use crate::{
+    pg,
+    store_support::{self, put},
+};
 
 /// A desk whose ledger holds a start.
 async fn started() -> Desk {
@@ -33,7 +36,7 @@ async fn a_store_that_is_well() {
     exit 0
     --- stdout
     store ok
-      sqlite:[home]/state/ledger.db: schema 1, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
+      sqlite:[home]/state/ledger.db: schema 2, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
     journal ok
       holds: 2 entries of 1 jobs
     ");
@@ -68,7 +71,7 @@ async fn a_journal_that_was_changed() {
     exit 1
     --- stdout
     store ok
-      sqlite:[home]/state/ledger.db: schema 1, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
+      sqlite:[home]/state/ledger.db: schema 2, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
     journal FAILED
       does not hold: entry 2 of 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: its text does not match its hash: it, or the job's entry before it, was changed
       next: keep the store as it is for whoever looks into it; `startguard history -o json` shows what it says now
@@ -140,6 +143,70 @@ async fn a_move_and_what_counts_after_it() {
         ran.ended(0).only(),
         json!({"from": to, "to": third, "jobs": 1, "tenants": 1, "entries": 2})
     );
+}
+
+/// Fills the desk's ledger with entries that were written in 2001.
+async fn long_ago(desk: &Desk, entries: u64) {
+    let then = std::sync::Arc::new(startguard::testing::ManualClock::new(
+        "2001-01-01T00:00:00Z".parse().unwrap(),
+    ));
+    let store = startguard::store::SqliteStore::new(
+        &desk.host.ledger(),
+        then,
+        std::time::Duration::from_secs(30),
+    );
+    store_support::fill(&store, &store_support::job("job"), entries).await.unwrap();
+    // No hold and no start of that time stands in the way of what follows.
+    let mut change = store_support::job_change(&store_support::job("job"), entries, &[]);
+    change.job.as_mut().unwrap().record = startguard::model::JobRecord::default();
+    put(&store, change).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_past_its_time_goes_after_a_start_and_by_a_command() {
+    let desk = Desk::paused().await;
+    long_ago(&desk, 100).await;
+    // Nothing is newer than what was written then, so nothing tells that it is old.
+    let ran = desk.run(&["store", "prune"]).await;
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    pruned: 0 entries older than 400d
+    ");
+    desk.run(&["status", &job("job")]).await.ended(0);
+    desk.run(&["start", &job("job"), "--dry-run"]).await.ended(0);
+    let verified = desk.json(&["history", "--verify"]).await.ended(0).only();
+    assert_eq!(verified["pruned"], 0, "looking prunes nothing");
+    desk.run(&["start", &job("job")]).await.ended(0);
+    let ran = desk.run(&["history", "--verify"]).await;
+    assert_snapshot!(ran.told(), @r"
+    exit 0
+    --- stdout
+    the journal holds: 38 entries of 1 jobs, after 64 that were pruned
+    ");
+    let ran = desk.json(&["store", "prune"]).await;
+    assert_eq!(ran.ended(0).only(), json!({"entries": 36, "keepSeconds": 400 * 86_400}));
+    let ran = desk.json(&["store", "check"]).await;
+    let message = ran.ended(0).lines().last().unwrap()["message"].clone();
+    assert_eq!(message, "holds: 2 entries of 1 jobs, after 100 that were pruned");
+    assert_eq!(desk.json(&["history"]).await.ended(0).lines().len(), 2);
+    // The start that is in the journal counts as before.
+    let ran = desk.json(&["start", &job("job")]).await;
+    assert_eq!(ran.ended(4).outcome(), "deferred/cooldown");
+}
+
+#[tokio::test]
+async fn a_longer_keep_keeps_more() {
+    let desk = Desk::paused().await;
+    long_ago(&desk, 3).await;
+    // Ten years are the most, and this was longer ago.
+    let hold = ["hold", &job("job"), "--reason", "x"];
+    desk.call(&hold).env("STARTGUARD_STORE_KEEP", "10y").run().await.ended(0);
+    let verified = desk.json(&["history", "--verify"]).await.ended(0).only();
+    assert_eq!((&verified["pruned"], &verified["entries"]), (&json!(3), &json!(1)));
+    let ran = desk.call(&hold).env("STARTGUARD_STORE_KEEP", "1h").run().await;
+    ran.ended(2);
+    assert!(ran.stderr.contains("STARTGUARD_STORE_KEEP"), "{ran:?}");
 }
 
 #[tokio::test]

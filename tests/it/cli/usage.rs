@@ -287,10 +287,10 @@ async fn stores_that_cannot_be_used() {
     exit 1
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
-      the store sqlite:[home]/state/ledger.db has schema 99, and this program knows schemas up to 1
+      the store sqlite:[home]/state/ledger.db has schema 99, and this program knows schemas up to 2
       next: use a startguard at least as new as the one that wrote it; starts stay off until then
     ");
-    desk.host.tamper("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    desk.host.tamper("PRAGMA user_version = 2; PRAGMA application_id = 7");
     let ran = desk.run(&["start", &job("job")]).await;
     assert_snapshot!(ran.told(), @r"
     exit 1
