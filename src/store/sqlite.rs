@@ -233,7 +233,7 @@ impl Store for SqliteStore {
 
     async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
         let contents = contents.clone();
-        self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, _| desk.fill(&contents)).await
+        self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, gone| desk.fill(&contents, gone)).await
     }
 
     async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
