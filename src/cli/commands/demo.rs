@@ -148,17 +148,17 @@ impl<'a> Stage<'a> {
         std::fs::write(&file, configuration(emulator.base_url(), folder)).map_err(|error| {
             Failure::failed(&error, "the demo needs a temporary folder; see TMPDIR")
         })?;
-        let demo = Program {
-            ui: program.ui,
-            flags: Flags { config: Some(file), ..Flags::default() },
+        let demo = Program::new(
+            program.ui,
+            Flags { config: Some(file), ..Flags::default() },
             // Nothing of the operator's own environment takes part.
-            environment: Environment::of([
+            Environment::of([
                 ("STARTGUARD_TOKEN", "demo"),
                 ("HOME", &folder.to_string_lossy()),
                 ("USER", "demo"),
             ]),
-            stop: program.stop.clone(),
-        };
+            program.stop.clone(),
+        );
         let processes = (0..PROCESSES).map(|_| demo.session()).collect::<Result<_, _>>()?;
         Ok(Self { emulator, processes })
     }
