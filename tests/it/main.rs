@@ -10,6 +10,7 @@ mod guard;
 mod identity;
 mod pg;
 mod processes;
+mod processes_postgres;
 mod store_contract;
 mod store_migrate;
 mod store_postgres;
