@@ -295,20 +295,20 @@ async fn stopped_at_any_moment_holders_never_make_a_second_post() {
         let held_up = said["reason"] == "storeUnavailable" || said["reason"] == "timeout";
         assert!(matches!(other.status.code(), Some(0 | 4)) || held_up, "{other:?}");
     }
-    let mut firsts = Vec::new();
-    for mut child in stopped {
+    for child in &mut stopped {
         if child.try_wait().expect("a status").is_none() {
-            signal(&child, Signal::CONT);
+            signal(child, Signal::CONT);
         }
-        firsts.push(answer(&ended(child).await)["outcome"].clone());
     }
+    let outcome = |output: &Output| answer(output)["outcome"].clone();
+    let firsts: Vec<_> = ended_all(stopped).await.iter().map(outcome).collect();
     for (number, name) in names.iter().enumerate() {
         let starts = emulator.job(SP, name).starts;
         assert!(starts <= 1, "{name}: {starts} starts; {} {:?}", firsts[number], others[number]);
     }
     let started =
         |answers: &[serde_json::Value]| answers.iter().filter(|a| *a == "started").count();
-    let others: Vec<_> = others.iter().map(|other| answer(other)["outcome"].clone()).collect();
+    let others: Vec<_> = others.iter().map(outcome).collect();
     println!("started by the stopped: {}, by others: {}", started(&firsts), started(&others));
     // A holder that is gone for longer than its lease stops no other.
     assert!(started(&firsts) + started(&others) > 0);
