@@ -7,6 +7,7 @@ mod docs;
 mod emulator;
 mod graph;
 mod guard;
+mod hosts;
 mod identity;
 mod pg;
 mod processes;
