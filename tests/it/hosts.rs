@@ -68,7 +68,7 @@ pub(crate) const MAX_STARTS: usize = 2;
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
 
 /// Less than the jobs' budgets together would let through (96), for the same reason.
-pub(crate) const TENANT_STARTS: usize = 60;
+pub(crate) const TENANT_STARTS: usize = 80;
 
 /// Up to so long after a process began it is struck: deferrals take a tenth of it, starts all of it.
 const LENGTH_OF_A_RUN: Duration = Duration::from_millis(500);
@@ -187,7 +187,9 @@ impl World {
         while !self.hosts[host].is_busy() && began.elapsed() < Duration::from_secs(2) {
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        std::thread::park_timeout(chance.within(LENGTH_OF_A_RUN));
+        // Rather early than late.
+        let latest = chance.within(LENGTH_OF_A_RUN);
+        std::thread::park_timeout(chance.within(latest));
         match fault {
             Fault::Cut(side, way) => {
                 self.links.set(host, side, way, true);
