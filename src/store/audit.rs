@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{chain::Chain, checkpoint::Checkpoint, text};
-use crate::model::{BrokenLink, EntryFacts, JournalHash, Verification};
+use crate::model::{BrokenLink, EntryFacts, JobRecord, JournalHash, Verification};
 
 /// An entry as the store holds it, nothing of it believed yet.
 #[derive(Debug)]
@@ -131,8 +131,14 @@ impl Audit {
         }
     }
 
-    /// Takes the end of a job's chain, as it is kept beside the job's record. After all entries.
-    pub(super) fn head(&mut self, job: &str, end: &Chain) {
+    /// Takes a job's record, and the end of its chain that is kept beside it. After all entries.
+    pub(super) fn head(&mut self, job: &str, end: &Chain, record: &str) {
+        if text::unseal::<JobRecord>(job, record).is_err() {
+            let seq = self.jobs.get(job).map(|seen| seen.last_seq).unwrap_or_default();
+            let problem = "the job's record, which budget and cool-down are read from, was changed";
+            let link = BrokenLink { seq, job: job.to_owned(), problem: problem.to_owned() };
+            self.found.push(Found { link, missing: false });
+        }
         if *end == Chain::default() && !self.jobs.contains_key(job) {
             // A record without entries has no chain.
             return;

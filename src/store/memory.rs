@@ -237,7 +237,7 @@ impl State {
             audit.entry(&stored_entry(seq, kept));
         }
         for (job, stored) in &self.jobs {
-            audit.head(job, &stored.chain);
+            audit.head(job, &stored.chain, &stored.record);
         }
         let kept = u64::try_from(self.journal.len()).unwrap_or(u64::MAX);
         audit.finish(Some(self.pruned.saturating_add(kept)))

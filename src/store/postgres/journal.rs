@@ -96,7 +96,7 @@ pub(super) async fn verify(
     let mut heads = pin!(client.query_typed_raw(&sql.heads, NONE).await?);
     while let Some(row) = heads.try_next().await? {
         let end = Chain { entries: count(row.try_get(1)?)?, head: JournalHash(row.try_get(2)?) };
-        audit.head(row.try_get(0)?, &end);
+        audit.head(row.try_get(0)?, &end, row.try_get(3)?);
     }
     client.batch_execute("COMMIT").await?;
     // A sequence skips numbers, so a number that is missing says nothing: what was removed shows in

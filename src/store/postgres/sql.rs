@@ -133,7 +133,7 @@ impl Sql {
             entries: format!(
                 "SELECT seq, job, place, at, body, hash FROM {name}.journal ORDER BY seq"
             ),
-            heads: format!("SELECT key, entries, head FROM {name}.jobs ORDER BY key"),
+            heads: format!("SELECT key, entries, head, record FROM {name}.jobs ORDER BY key"),
             checkpoints: format!(
                 "SELECT key, checkpoint FROM {name}.jobs WHERE checkpoint IS NOT NULL"
             ),

@@ -82,11 +82,12 @@ pub(super) fn verify(ledger: &mut Ledger, gone: Gone<'_>) -> Result<Verification
             return Err(Fault::new("was asked for something nobody waits for", "ask again"));
         }
     }
-    let mut heads = transaction.prepare("SELECT key, entries, head FROM jobs ORDER BY key")?;
+    let mut heads =
+        transaction.prepare("SELECT key, entries, head, record FROM jobs ORDER BY key")?;
     let mut rows = heads.query([])?;
     while let Some(row) = rows.next()? {
         let end = Chain { entries: count(row.get(1)?)?, head: JournalHash(row.get(2)?) };
-        audit.head(row.get_ref(0)?.as_str()?, &end);
+        audit.head(row.get_ref(0)?.as_str()?, &end, row.get_ref(3)?.as_str()?);
     }
     // The last number that AUTOINCREMENT gave out. A ledger without any entry has no such row.
     let mut issued = transaction.prepare("SELECT seq FROM sqlite_sequence WHERE name='journal'")?;
