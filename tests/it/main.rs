@@ -16,6 +16,7 @@ mod store_contract;
 mod store_migrate;
 mod store_postgres;
 mod store_postgres_faults;
+mod store_prune;
 mod store_sqlite_files;
 mod store_sqlite_many;
 mod store_sqlite_tamper;

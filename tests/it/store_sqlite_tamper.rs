@@ -24,7 +24,10 @@ impl Ledger {
         fill(&store, &job("a"), 1).await?;
         fill(&store, &job("b"), 1).await?;
         fill(&store, &job("a"), 1).await?;
-        assert_eq!(store.verify().await?, Verification { entries: 6, jobs: 2, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 6, pruned: 0, jobs: 2, broken: None }
+        );
         Ok(ledger)
     }
 

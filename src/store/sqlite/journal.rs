@@ -58,6 +58,12 @@ pub(super) fn history(
 pub(super) fn verify(ledger: &mut Ledger, gone: Gone<'_>) -> Result<Verification, Fault> {
     let transaction = ledger.connection.transaction()?;
     let mut audit = Audit::gapless();
+    let mut checkpoints =
+        transaction.prepare("SELECT key, checkpoint FROM jobs WHERE checkpoint IS NOT NULL")?;
+    let mut rows = checkpoints.query([])?;
+    while let Some(row) = rows.next()? {
+        audit.checkpoint(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+    }
     let mut entries =
         transaction.prepare("SELECT seq, job, place, at, body, hash FROM journal ORDER BY seq")?;
     let mut rows = entries.query([])?;
