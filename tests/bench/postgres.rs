@@ -29,7 +29,7 @@ use startguard::{
         Actor, AttemptId, EntryKind, Job, JobId, JobKey, JobRef, NewEntry, Observation,
         OutcomeKind, Policy, ScheduleState, ServicePrincipalId, StatusCode, TenantKey,
     },
-    ports::{Change, Clock as _, Commit, JobWrite, Snapshot, Store, Version},
+    ports::{Change, Clock as _, Commit, JobWrite, Snapshot, Store as _, Version},
     store::{Password, PostgresStore},
     testing::{CountingEntropy, FaultyStore, ScriptedGraph},
 };
@@ -155,7 +155,7 @@ impl Bench {
                     let key = key(&format!("job-{number}"));
                     let mut done = 0_u32;
                     while !stop.load(Ordering::Relaxed) {
-                        cycle(&*store, &key, release).await;
+                        cycle(&store, &key, release).await;
                         done += 1;
                     }
                     done
@@ -177,20 +177,20 @@ impl Bench {
         let url = self.url.replace(&port_of(&self.server), &proxy);
         let store = Arc::new(store(&url));
         let job = key("counted");
-        load(&*store, &job).await;
+        load(&store, &job).await;
 
         trips.store(0, Ordering::SeqCst);
-        let stale = load(&*store, &job).await;
+        let stale = load(&store, &job).await;
         let free = Ask { key: job.clone(), ..ask(1) };
-        assert!(acquire(&*store, &stale, &free).await, "free");
+        assert!(acquire(&store, &stale, &free).await, "free");
         println!("round trips of an uncontended acquire    {}", trips.swap(0, Ordering::SeqCst));
 
         let rival = Ask { key: job.clone(), ..ask(2) };
-        let held = load(&*store, &job).await;
+        let held = load(&store, &job).await;
         assert!(decide::acquire(&policy(), view(&held), &rival).is_err(), "held");
         println!("round trips of an acquire that is refused {}", trips.swap(0, Ordering::SeqCst));
 
-        assert!(!acquire(&*store, &stale, &rival).await, "somebody was first");
+        assert!(!acquire(&store, &stale, &rival).await, "somebody was first");
         println!(
             "round trips of an acquire that loses a race {} (read) + {} (commit)",
             1,
