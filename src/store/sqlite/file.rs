@@ -60,6 +60,11 @@ fn missing(path: &Path) -> Result<Presence, Fault> {
         Err(_) => {}
     }
     if fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0) {
+        // A ledger has its name before it has a log, so one that somebody made between the looks is
+        // there by now.
+        if fs::metadata(path).is_ok() {
+            return look(path);
+        }
         return Err(Fault::damaged("is gone, and its log (-wal) with the last commits is there"));
     }
     Ok(Presence::Missing)
