@@ -35,11 +35,7 @@ impl Judge {
             let snapshot = store.load(&key, &store_support::tenant()).await.expect("a record");
             let marks = snapshot.job.record.starts.iter();
             let now: Vec<_> = marks.map(|mark| (mark.at.at, mark.attempt.0.to_string())).collect();
-            let seen = self.intents.entry(job).or_default();
-            // The record keeps 128; and an intent may be given back.
-            let oldest = now.first().map_or(Timestamp::MAX, |(at, _)| *at);
-            seen.retain(|(at, _)| *at < oldest);
-            seen.extend(now);
+            remember(self.intents.entry(job).or_default(), now);
         }
         self.hold(emulator);
     }
@@ -120,6 +116,35 @@ impl Judge {
         }
         text
     }
+}
+
+/// How many starts a record keeps.
+const KEPT: usize = 128;
+
+/// What a record says now, and what it has forgotten: what is missing from a record that is not full
+/// was given back, the oldest included.
+fn remember(seen: &mut Vec<(Timestamp, String)>, now: Vec<(Timestamp, String)>) {
+    match now.first() {
+        Some((oldest, _)) if now.len() >= KEPT => seen.retain(|(at, _)| at < oldest),
+        _ => seen.clear(),
+    }
+    seen.extend(now);
+}
+
+#[test]
+fn an_intent_given_back_is_no_start_even_where_it_was_the_first() {
+    let intent = |second| (Timestamp::from_second(second).expect("a time"), second.to_string());
+    let mut seen = Vec::new();
+    remember(&mut seen, vec![intent(1)]);
+    remember(&mut seen, vec![intent(3)]);
+    assert_eq!(seen, [intent(3)]);
+    remember(&mut seen, Vec::new());
+    assert_eq!(seen, []);
+    let full: Vec<_> = (10..).take(KEPT).map(intent).collect();
+    remember(&mut seen, full);
+    let later: Vec<_> = (11..).take(KEPT).map(intent).collect();
+    remember(&mut seen, later);
+    assert_eq!((seen.len(), seen[0].clone()), (KEPT + 1, intent(10)), "forgotten, not given back");
 }
 
 /// What a run came to.
