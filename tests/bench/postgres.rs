@@ -237,8 +237,7 @@ async fn cycle(store: &PostgresStore, key: &JobKey, release: Release) {
     let (clock, policy) = (SystemClock, policy());
     let observation = Observation::of(&running(), clock.wall(), clock.tick());
     let token = held.job.record.token;
-    let decision =
-        decide::start(&policy, view(&held), &ask, token, &observation, clock.tick());
+    let decision = decide::start(&policy, view(&held), &ask, token, &observation, clock.tick());
     assert!(matches!(decision, Decision::Nothing), "{decision:?}");
     let record = decide::record_outcome(held.job.record.clone(), ask.attempt, None);
     let entries = match release {
