@@ -15,7 +15,7 @@ use super::{Conflicts, Core, end, end::End};
 use crate::{
     decide::{self, Quota, Turn},
     model::{Moment, TenantRecord, Tick},
-    ports::{Change, Commit, StoreError, TenantWrite, Versioned},
+    ports::{Change, Commit, StoreError, TenantWrite, Version, Versioned},
 };
 
 /// How long a grant may be used. With this, requests in any span are at most the burst and what the
@@ -195,6 +195,11 @@ impl Core {
                 Some(loaded) => loaded,
                 None => store.load_tenant(&self.parts.tenant).await?,
             };
+            // Who only looks creates no ledger. Nobody has asked for a start of this tenant's yet.
+            if tenant.version == Version(0) {
+                self.put_back(draw);
+                return Ok(Ok(Waited::No));
+            }
             let turn = match self.at_once(&tenant.record, &as_of, draw) {
                 Ok(Some(granted)) => Ok(granted),
                 Ok(None) => return Ok(Ok(Waited::No)),
