@@ -143,6 +143,9 @@ impl HttpGraph {
             Ok(response) => response,
             Err(error) => {
                 let fault = Fault::of(error, time);
+                if let Fault::Untrusted(problem) = fault {
+                    return Err(GraphError::Unavailable { problem });
+                }
                 if !matches!(fault, Fault::NotSent(_)) {
                     trail.cost.requests = trail.cost.requests.saturating_add(1);
                 }
@@ -262,7 +265,9 @@ impl HttpGraph {
 
 fn again(fault: Fault) -> Tried {
     let fault = match fault {
-        Fault::NotSent(problem) | Fault::Broken(problem) => GraphError::Unavailable { problem },
+        Fault::NotSent(problem) | Fault::Untrusted(problem) | Fault::Broken(problem) => {
+            GraphError::Unavailable { problem }
+        }
         Fault::Late(problem) => GraphError::Timeout { problem },
     };
     Tried::Again { fault, least: Duration::ZERO }

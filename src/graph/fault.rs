@@ -9,6 +9,8 @@ use super::text::clean;
 pub(super) enum Fault {
     /// Name look-up, connecting or TLS failed: not a byte of the request left.
     NotSent(String),
+    /// The same, because the other side's certificate is not trusted: that does not pass by itself.
+    Untrusted(String),
     /// The request's deadline passed.
     Late(String),
     /// The connection ended or made no sense.
@@ -21,6 +23,9 @@ impl Fault {
         // The URL's query may hold names; the host is known to whoever reads this.
         let error = error.without_url();
         let cause = clean(&root(&error).to_string());
+        if error.is_connect() && cause.contains("peer certificate") {
+            return Self::Untrusted(format!("its certificate is not trusted ({cause})"));
+        }
         if error.is_connect() {
             return Self::NotSent(if error.is_dns() {
                 format!("the name of the host could not be looked up ({cause})")

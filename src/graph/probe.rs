@@ -52,9 +52,9 @@ impl HttpGraph {
             Ok(response) => response,
             Err(error) => {
                 return Err(match Fault::of(error, time) {
-                    Fault::NotSent(problem) | Fault::Broken(problem) => {
-                        GraphError::Unavailable { problem }
-                    }
+                    Fault::NotSent(problem)
+                    | Fault::Untrusted(problem)
+                    | Fault::Broken(problem) => GraphError::Unavailable { problem },
                     Fault::Late(problem) => GraphError::Timeout { problem },
                 });
             }

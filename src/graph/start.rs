@@ -52,7 +52,9 @@ impl HttpGraph {
                 self.answered(response, &token, cost).await
             }
             Err(error) => match Fault::of(error, time) {
-                Fault::NotSent(problem) => StartReply::NotSent { problem },
+                Fault::NotSent(problem) | Fault::Untrusted(problem) => {
+                    StartReply::NotSent { problem }
+                }
                 Fault::Late(problem) | Fault::Broken(problem) => {
                     cost.requests = 1;
                     StartReply::Unclear { problem }

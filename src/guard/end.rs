@@ -151,10 +151,14 @@ impl From<GraphError> for End {
                 retry_after: Some(retry_after.unwrap_or(THROTTLED_WITHOUT_A_WORD)),
                 ..Self::new(OutcomeKind::Deferred, format!("deferred: {message}"))
             },
-            GraphError::Unavailable { .. } => Self::failed(
+            GraphError::Unavailable { problem } => Self::failed(
                 Reason::GraphUnavailable,
                 message,
-                "`startguard doctor` shows how far a request gets; ask again later",
+                if problem.contains("certificate") {
+                    "name the certificate of the authority that vouches for it in `[graph] ca_file`"
+                } else {
+                    "`startguard doctor` shows how far a request gets; ask again later"
+                },
             ),
             GraphError::Timeout { .. } => Self::failed(
                 Reason::Timeout,

@@ -8,13 +8,15 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::{
-    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 use rustls_platform_verifier::Verifier;
 
@@ -82,6 +84,15 @@ fn verifier(
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build().ok()
 }
 
+/// Whether nothing is against a server's certificate but that it is an authority's. The dates are
+/// looked at before that, and the rest after: of a certificate that was named itself, they say nothing.
+fn is_only_for_being_an_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
 impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
@@ -99,6 +110,15 @@ impl ServerCertVerifier for Trust {
         let first = self.first.as_deref().map(|first| ask(first));
         if let Some(yes @ Ok(_)) = first {
             return yes;
+        }
+        if let Some(Err(no)) = &first
+            && self.extra.iter().any(|pinned| pinned == end_entity)
+            && is_only_for_being_an_authority(no)
+        {
+            // The operator named this very certificate. It marks itself as an authority's, as
+            // `openssl req -x509` does by default; what is left to check is the name.
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+            return Ok(ServerCertVerified::assertion());
         }
         if let Some(yes @ Ok(_)) = self.bundle().map(|bundle| ask(bundle)) {
             return yes;
@@ -171,6 +191,28 @@ mod tests {
         let trust = trust(vec![authority.root()]);
         assert_eq!(ask(&trust, &authority.vouches_for("graph.test"), "graph.test"), Ok(()));
         assert!(trust.bundle.get().is_none() && trust.machine.get().is_none());
+    }
+
+    /// As `openssl req -x509` makes them: its own authority.
+    fn self_signed(name: &str, last_year: bool) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        if last_year {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 12, 31);
+        }
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    #[test]
+    fn a_servers_own_certificate_can_be_named_itself() {
+        let (mine, other) = (self_signed("graph.test", false), self_signed("graph.test", false));
+        let expired = self_signed("graph.test", true);
+        let trust = trust(vec![mine.clone(), expired.clone()]);
+        assert_eq!(ask(&trust, &mine, "graph.test"), Ok(()));
+        assert!(ask(&trust, &mine, "login.test").is_err(), "for its own name alone");
+        assert!(ask(&trust, &other, "graph.test").is_err(), "itself alone");
+        assert!(ask(&trust, &expired, "graph.test").is_err(), "while it lasts");
     }
 
     #[test]

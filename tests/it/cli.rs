@@ -110,6 +110,20 @@ impl Host {
     fn tamper(&self, sql: &str) {
         rusqlite::Connection::open(self.ledger()).unwrap().execute_batch(sql).unwrap();
     }
+
+    /// Gives every job's record the seal of what it says now.
+    fn reseal(&self) {
+        let ledger = rusqlite::Connection::open(self.ledger()).unwrap();
+        let mut records = ledger.prepare("SELECT key, record FROM jobs").unwrap();
+        let rows = records.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let rows: Vec<(String, String)> = rows.map(Result::unwrap).collect();
+        for (key, record) in rows {
+            let json = record.split_once(' ').unwrap().1;
+            let sealed =
+                format!("{} {json}", startguard::model::JournalHash::genesis().of_next(json));
+            ledger.execute("UPDATE jobs SET record = ?2 WHERE key = ?1", (key, sealed)).unwrap();
+        }
+    }
 }
 
 /// One call of the binary before it is made.

@@ -312,6 +312,8 @@ async fn nothing_that_a_ledger_says_is_shown_raw() {
         desk.host
             .tamper(&format!(r"UPDATE {table}, 'bulk', 'bu\u001b[2J\u202e\u000aINFO forged lk')"));
     }
+    // Sealed again, by someone who knows how.
+    desk.host.reseal();
     for args in [
         &["history"][..],
         &["start", &job("job")],
