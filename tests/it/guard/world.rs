@@ -152,11 +152,7 @@ impl World {
 /// A pace that binds nobody.
 fn plenty() -> PaceSettings {
     let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
-    PaceSettings {
-        requests_per_second: plenty,
-        burst: plenty,
-        patience: Duration::from_secs(10),
-    }
+    PaceSettings { requests_per_second: plenty, burst: plenty, patience: Duration::from_secs(10) }
 }
 
 fn process(
