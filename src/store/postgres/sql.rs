@@ -1,11 +1,20 @@
 //! The statements, with the schema's name in its place. Values never become part of a statement.
 
-use super::{name::Name, schema};
+use tokio_postgres::types::Type;
+
+use super::{name::Name, schema, transaction::SAID};
 use crate::model::JournalHash;
 
 /// The server's clock as stores keep time: nanoseconds since 1970. Not `now()`, which stands still
 /// within a transaction. A test may put another time in its place.
 const CLOCK: &str = "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint * 1000";
+
+/// A statement that the server may keep prepared, and the types of its values.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) sql: String,
+    pub(super) types: &'static [Type],
+}
 
 /// The statements of every ask.
 #[derive(Debug)]
@@ -45,16 +54,17 @@ impl Sql {
         let current = schema::newest();
         let genesis = JournalHash::genesis();
         let known = format!("EXISTS (SELECT FROM {name}.ledger WHERE version = {current})");
+        let known_and_said = format!("{known} AND EXISTS (SELECT FROM said)");
         let swap = |table: &str| {
             format!(
-                "UPDATE {name}.{table} SET version = $2 + 1, record = $3
-                 WHERE key = $1 AND version = $2 AND {known}"
+                "{SAID} UPDATE {name}.{table} SET version = $2 + 1, record = $3
+                 WHERE key = $1 AND version = $2 AND {known_and_said}"
             )
         };
         let swap_new = |table: &str, columns: &str, values: &str| {
             format!(
-                "INSERT INTO {name}.{table} AS old (key, version, record{columns})
-                 SELECT $1, $2 + 1, $3{values} WHERE {known}
+                "{SAID} INSERT INTO {name}.{table} AS old (key, version, record{columns})
+                 SELECT $1, $2 + 1, $3{values} WHERE {known_and_said}
                  ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record
                  WHERE old.version = $2"
             )
@@ -126,5 +136,33 @@ impl Sql {
             ),
             heads: format!("SELECT key, entries, head FROM {name}.jobs ORDER BY key"),
         }
+    }
+
+    /// Those that every start runs, to be kept prepared.
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        const KEY: &[Type] = &[Type::TEXT];
+        const LOCK: &[Type] = &[Type::TEXT, Type::INT8];
+        const SWAP: &[Type] = &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT];
+        const JOB: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT];
+        const APPEND: &[Type] =
+            &[Type::TEXT, Type::INT8, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY];
+        [
+            (&self.now, &[Type::INT8][..]),
+            (&self.load, &[Type::TEXT, Type::TEXT, Type::INT8]),
+            (&self.load_tenant, LOCK),
+            (&self.place_job, KEY),
+            (&self.place_tenant, KEY),
+            (&self.lock_job, LOCK),
+            (&self.lock_tenant, LOCK),
+            (&self.write_job, JOB),
+            (&self.write_tenant, &[Type::TEXT, Type::TEXT]),
+            (&self.append, APPEND),
+            (&self.swap_job, SWAP),
+            (&self.swap_new_job, SWAP),
+            (&self.swap_tenant, SWAP),
+            (&self.swap_new_tenant, SWAP),
+        ]
+        .map(|(sql, types)| Kept { sql: sql.clone(), types })
+        .into()
     }
 }

@@ -12,9 +12,9 @@ use super::{
     fault::Trouble,
     load::{count, number},
     patience::Patience,
-    session::Session,
+    session::{Session, Value},
     sql::Sql,
-    transaction::{UNLIMITED, begin, begin_sql, commit, not_warned, roll_back},
+    transaction::{COMMIT, begin, begin_swap_sql, commit, lock_limit, not_warned, roll_back},
 };
 use crate::{
     model::JournalHash,
@@ -108,15 +108,21 @@ impl Writer<'_> {
             marks.push(mark);
         }
         let (client, before) = (&session.client, session.warnings());
-        let begin = begin_sql(self.patience);
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-            [(&key, Type::TEXT), (&version, Type::INT8), (&record, Type::TEXT)];
+        let begin = begin_swap_sql(self.patience);
+        let lock = lock_limit(self.patience).to_string();
+        let silence = self.patience.of_server().to_string();
+        let values: [Value<'_>; 5] = [
+            (&key, Type::TEXT),
+            (&version, Type::INT8),
+            (&record, Type::TEXT),
+            (&lock, Type::TEXT),
+            (&silence, Type::TEXT),
+        ];
         // Sent in this order, without waiting between.
-        let (begun, changed, unlimited, ended) = futures_util::join!(
+        let (begun, changed, ended) = futures_util::join!(
             client.batch_execute(&begin),
-            client.execute_typed(sql, &values),
-            client.batch_execute(UNLIMITED),
-            client.batch_execute("COMMIT"),
+            session.execute(sql, &values),
+            client.batch_execute(COMMIT),
         );
         begun?;
         let changed = match changed.map_err(Trouble::from) {
@@ -129,7 +135,6 @@ impl Writer<'_> {
                 return Err(trouble);
             }
         };
-        unlimited?;
         ended?;
         if changed == 0 {
             // This try did nothing, whatever became of those before it.
@@ -215,36 +220,35 @@ impl Writer<'_> {
         else {
             return Ok(None);
         };
-        let client = &session.client;
-        let text_key = [(&key as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT)];
+        let text_key = [(&key as _, Type::TEXT)];
         let (begun, placed, row, tenant_placed, tenant_row, clock) = futures_util::join!(
             begin(session, self.patience),
             async {
                 if version == 0 {
-                    client.execute_typed(&self.sql.place_job, &text_key).await?;
+                    session.execute(&self.sql.place_job, &text_key).await?;
                 }
                 Ok::<_, Trouble>(())
             },
             async {
                 let values = [text_key[0].clone(), (&version as _, Type::INT8)];
-                Ok::<_, Trouble>(client.query_typed_opt(&self.sql.lock_job, &values).await?)
+                Ok::<_, Trouble>(session.query_opt(&self.sql.lock_job, &values).await?)
             },
             async {
                 if let (Some((tenant, _)), 0) = (of_tenant, tenant_version) {
                     let values = [(&tenant as _, Type::TEXT)];
-                    client.execute_typed(&self.sql.place_tenant, &values).await?;
+                    session.execute(&self.sql.place_tenant, &values).await?;
                 }
                 Ok::<_, Trouble>(())
             },
             async {
                 let Some((tenant, _)) = of_tenant else { return Ok(true) };
                 let values = [(&tenant as _, Type::TEXT), (&tenant_version as _, Type::INT8)];
-                let row = client.query_typed_opt(&self.sql.lock_tenant, &values).await?;
+                let row = session.query_opt(&self.sql.lock_tenant, &values).await?;
                 Ok::<_, Trouble>(row.is_some())
             },
             async {
                 let values = [(&self.now as _, Type::INT8)];
-                Ok::<_, Trouble>(client.query_typed_one(&self.sql.now, &values).await?)
+                Ok::<_, Trouble>(session.query_one(&self.sql.now, &values).await?)
             },
         );
         begun?;
@@ -269,13 +273,13 @@ impl Writer<'_> {
         chain: &Chain,
     ) -> Result<bool, Trouble> {
         let entries = number(chain.entries)?;
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+        let values: [Value<'_>; 4] = [
             (&key, Type::TEXT),
             (&record, Type::TEXT),
             (&entries, Type::INT8),
             (&chain.head.0, Type::TEXT),
         ];
-        Ok(session.client.execute_typed(&self.sql.write_job, &values).await? == 1)
+        Ok(session.execute(&self.sql.write_job, &values).await? == 1)
     }
 
     async fn write_tenant(
@@ -284,9 +288,8 @@ impl Writer<'_> {
         write: Option<&(&str, String)>,
     ) -> Result<bool, Trouble> {
         let Some((key, record)) = write else { return Ok(true) };
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-            [(key, Type::TEXT), (record, Type::TEXT)];
-        Ok(session.client.execute_typed(&self.sql.write_tenant, &values).await? == 1)
+        let values: [Value<'_>; 2] = [(key, Type::TEXT), (record, Type::TEXT)];
+        Ok(session.execute(&self.sql.write_tenant, &values).await? == 1)
     }
 
     async fn append(
@@ -302,14 +305,14 @@ impl Writer<'_> {
         let places: Vec<i64> = links.iter().map(|l| number(l.index)).collect::<Result<_, _>>()?;
         let bodies: Vec<&str> = links.iter().map(|link| link.body.as_str()).collect();
         let hashes: Vec<&str> = links.iter().map(|link| link.hash.0.as_str()).collect();
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+        let values: [Value<'_>; 5] = [
             (&key, Type::TEXT),
             (&at, Type::INT8),
             (&places, Type::INT8_ARRAY),
             (&bodies, Type::TEXT_ARRAY),
             (&hashes, Type::TEXT_ARRAY),
         ];
-        let rows = session.client.execute_typed(&self.sql.append, &values).await?;
+        let rows = session.execute(&self.sql.append, &values).await?;
         Ok(usize::try_from(rows).is_ok_and(|rows| rows == links.len()))
     }
 }
