@@ -37,6 +37,9 @@ pub(super) struct Sql {
     pub(super) swap_new_job: String,
     pub(super) swap_tenant: String,
     pub(super) swap_new_tenant: String,
+    /// Both rows at once, if both have the versions expected: locked, and then written.
+    pub(super) lock_both: String,
+    pub(super) swap_both: String,
     /// For a commit in doubt: what is there, and a write that changes nothing.
     pub(super) hash_at: String,
     pub(super) job_now: String,
@@ -118,6 +121,21 @@ impl Sql {
             swap_new_job: swap_new("jobs", ", entries, head", &end_of_chain),
             swap_tenant: swap("tenants"),
             swap_new_tenant: swap_new("tenants", "", ""),
+            lock_both: format!(
+                "{SAID} SELECT FROM {name}.jobs AS job, {name}.tenants AS tenant
+                 WHERE job.key = $1 AND job.version = $2
+                   AND tenant.key = $3 AND tenant.version = $6 AND {known_and_said}
+                 FOR UPDATE OF job, tenant"
+            ),
+            swap_both: format!(
+                "WITH job AS (
+                     UPDATE {name}.jobs SET version = version + 1, record = $3
+                     WHERE key = $1 AND version = $2 AND {known}
+                       AND EXISTS (SELECT FROM {name}.tenants WHERE key = $4 AND version = $5)
+                     RETURNING key)
+                 UPDATE {name}.tenants SET version = version + 1, record = $6
+                 WHERE key = $4 AND version = $5 AND EXISTS (SELECT FROM job)"
+            ),
             hash_at: format!("SELECT hash FROM {name}.journal WHERE job = $1 AND place = $2"),
             job_now: format!("SELECT version, record FROM {name}.jobs WHERE key = $1"),
             tenant_now: format!("SELECT version, record FROM {name}.tenants WHERE key = $1"),
@@ -161,6 +179,14 @@ impl Sql {
             (&self.swap_new_job, SWAP),
             (&self.swap_tenant, SWAP),
             (&self.swap_new_tenant, SWAP),
+            (
+                &self.lock_both,
+                &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+            ),
+            (
+                &self.swap_both,
+                &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT],
+            ),
         ]
         .map(|(sql, types)| Kept { sql: sql.clone(), types })
         .into()
