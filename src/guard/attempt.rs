@@ -210,6 +210,7 @@ impl Attempt {
                 Ok(Commit::Conflict) => {
                     self.core.put_back(&draw);
                     conflicts.one_more(&*parts.store)?;
+                    self.core.step_aside(&conflicts).await;
                 }
                 Err(error) => {
                     // Perhaps it was taken all the same, and nobody should have to wait for it.
@@ -313,7 +314,10 @@ impl Attempt {
             change.tenant = Some(self.tenant_write(&snapshot, tenant.clone()));
             let unwritten = match parts.store.commit(change).await {
                 Ok(Commit::Done(receipt)) => return Ok(Intended::Yes(mark, intent, receipt)),
-                Ok(Commit::Conflict) => conflicts.one_more(&*parts.store),
+                Ok(Commit::Conflict) => {
+                    self.core.step_aside(&conflicts).await;
+                    conflicts.one_more(&*parts.store)
+                }
                 // Perhaps it was written all the same. Nothing was sent, and nobody but this
                 // attempt can know that: give it back if the store is there to take it.
                 Err(error) => Err(error),

@@ -228,6 +228,7 @@ impl Core {
                     Commit::Done(_) => {}
                     Commit::Conflict => {
                         conflicts.one_more(&**store)?;
+                        self.step_aside(&conflicts).await;
                         continue;
                     }
                 }

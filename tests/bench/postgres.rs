@@ -24,6 +24,7 @@ use std::{
 use startguard::{
     clock::SystemClock,
     decide::{self, Ask, Decision, View},
+    entropy::SystemEntropy,
     guard::{Guard, PaceSettings, Parts, Request},
     model::{
         Actor, AttemptId, EntryKind, Job, JobId, JobKey, JobRef, NewEntry, Observation,
@@ -31,7 +32,7 @@ use startguard::{
     },
     ports::{Change, Clock as _, Commit, JobWrite, Snapshot, Store as _, Version},
     store::{Password, PostgresStore},
-    testing::{CountingEntropy, FaultyStore, ScriptedGraph},
+    testing::{FaultyStore, ScriptedGraph},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -230,7 +231,7 @@ async fn starts_of_one_tenant(stores: &[Arc<PostgresStore>]) -> String {
                 store: counted.clone(),
                 graph,
                 clock,
-                entropy: Arc::new(CountingEntropy::default()),
+                entropy: Arc::new(SystemEntropy),
                 tenant: tenant(),
                 pace: PaceSettings {
                     requests_per_second: plenty,
