@@ -30,6 +30,7 @@ mod pace;
 mod read;
 mod record;
 mod settle;
+mod share;
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,7 +58,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Whose budget and throttling the calls belong to.
     pub tenant: TenantKey,
-    /// Pace of requests in this process.
+    /// Pace of the tenant's requests, over all who share the store.
     pub pace: PaceSettings,
     /// This process, in words, for those who find its lease (`pid 4711`).
     pub process: String,
@@ -99,6 +100,7 @@ pub struct Guard {
 struct Core {
     parts: Parts,
     pace: pace::Pace,
+    share: share::Share,
 }
 
 impl Guard {
@@ -106,7 +108,10 @@ impl Guard {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let pace = pace::Pace::new(&parts.pace, Arc::clone(&parts.clock));
-        Self { core: Arc::new(Core { parts, pace }), flights: flight::Flights::default() }
+        Self {
+            core: Arc::new(Core { parts, pace, share: share::Share::default() }),
+            flights: flight::Flights::default(),
+        }
     }
 
     /// The guarded start. Concurrent callers that ask for the same share one attempt; a caller that

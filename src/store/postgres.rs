@@ -118,7 +118,9 @@ impl PostgresStore {
     {
         let address = Address::parse(url).map_err(|fault| fault.at("at postgres://"))?;
         let sql = Sql::new(&address.schema);
-        let pool = Pool::new(address, password, Box::new(trust), Arc::clone(&clock), deadline);
+        let kept = if address.prepare { sql.kept() } else { Vec::new() };
+        let trust = Box::new(trust);
+        let pool = Pool::new(address, password, trust, Arc::clone(&clock), deadline, kept);
         Ok(Self {
             pool,
             sql,

@@ -263,3 +263,45 @@ async fn a_signal_during_the_post_waits_for_its_answer() {
     assert_eq!(output.status.code(), Some(143), "{output:?}");
     assert_eq!(answer(&output)["outcome"], "started", "{output:?}");
 }
+
+/// Requests per second that the processes of the pace's test share, and how many at once.
+const PACE: (u64, usize) = (2, 2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_processes_share_the_pace_of_requests() {
+    let builder = Emulator::builder().timing(instantly()).job(SP, JobConfig::new("a", "Active"));
+    let emulator = builder.start().await.expect("an emulator");
+    let host = Host::new(emulator.base_url());
+    let (per_second, burst) = (PACE.0.to_string(), PACE.1.to_string());
+    let settings = [
+        ("STARTGUARD_GRAPH_REQUESTS_PER_SECOND", per_second.as_str()),
+        ("STARTGUARD_GRAPH_BURST", burst.as_str()),
+    ];
+    // The first ask for a start makes the ledger; those who only look share it from then on.
+    let job = format!("{SP}/a");
+    let first = wait_for(host.spawn(&["start", &job], &settings)).await;
+    assert_eq!(answer(&first)["outcome"], "alreadyRunning", "{first:?}");
+    let children: Vec<_> = (0..12)
+        .map(|number| {
+            let verb = if number % 2 == 0 { "status" } else { "start" };
+            host.spawn(
+                &[verb, &job, "--lease-wait=60s"][..if verb == "start" { 3 } else { 2 }],
+                &settings,
+            )
+        })
+        .collect();
+    for child in children {
+        let output = wait_for(child).await;
+        assert!(output.status.success(), "{output:?}");
+    }
+    let at: Vec<u64> = emulator.requests().iter().map(|request| request.at_ms).collect();
+    assert_eq!(at.len(), 13);
+    for (first, from) in at.iter().enumerate() {
+        for (last, to) in at.iter().enumerate().skip(first) {
+            // A second for the way from the grant to the emulator on a busy machine.
+            let brought = PACE.0 * (to - from + 1_000) / 1_000;
+            let most = PACE.1 + usize::try_from(brought).unwrap_or(usize::MAX);
+            assert!(last - first < most, "{} from {from} to {to} ms", last - first + 1);
+        }
+    }
+}

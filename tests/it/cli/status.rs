@@ -91,7 +91,14 @@ async fn a_deferral_is_foretold() {
     let desk = Desk::paused().await;
     desk.run(&["start", &job("job")]).await.ended(0);
     desk.emulator.set_job(SP, JobConfig::new("job", "Paused"));
-    let (before, _) = (desk.host.rows(), desk.cost());
+    // The read is counted against the pace that all share, in the tenant's record; the job's record
+    // and the journal stay as they are.
+    let rows = || {
+        let mut rows = desk.host.rows();
+        rows.retain(|row| !row.starts_with("tenants: "));
+        rows
+    };
+    let (before, _) = (rows(), desk.cost());
     let ran = desk.run(&["status", &job("job")]).await;
     assert_snapshot!(ran.told(), @r"
     exit 0
@@ -102,7 +109,7 @@ async fn a_deferral_is_foretold() {
       retry: after [time], in [span]
     ");
     assert_eq!(desk.cost(), ONE_READ);
-    assert_eq!(desk.host.rows(), before);
+    assert_eq!(rows(), before);
 }
 
 #[tokio::test]
