@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, and how the answer is told.
 
 mod args;
+mod check;
 mod commands;
 mod compose;
 mod exit;
@@ -132,6 +133,7 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
         | Command::Release(_)
         | Command::Reset(_)
         | Command::Doctor
+        | Command::Store(_)
         | Command::Emulator(_)
         | Command::Demo => {}
     }
@@ -146,8 +148,11 @@ fn dispatch(cli: Cli, ui: Ui, environment: Environment) -> Result<Exit, Failure>
             .map_err(|error| Failure::failed(&error, "report this as a defect"))?;
         let flags = flags(&cli.global);
         let program = Program::new(ui, flags, environment, signals.stop());
+        let writes = writes_to_the_journal(&cli.command);
         let exit = command(cli.command, &program).await;
-        program.close().await;
+        if writes && matches!(exit, Ok(Exit::OK)) && signals.received().is_none() {
+            program.tidy().await;
+        }
         // A signal decides the exit code, whatever else was answered meanwhile.
         match (signals.received(), exit) {
             (Some(signal), Ok(_)) => Ok(signal),
@@ -170,6 +175,23 @@ fn flags(global: &Global) -> Flags {
     }
 }
 
+/// Who adds to the journal also removes from it what is past its time.
+fn writes_to_the_journal(command: &Command) -> bool {
+    match command {
+        Command::Start(args) => !args.dry_run,
+        Command::Hold(_) | Command::Release(_) | Command::Reset(_) => true,
+        Command::Status(_)
+        | Command::List(_)
+        | Command::History(_)
+        | Command::Doctor
+        | Command::Store(_)
+        | Command::Emulator(_)
+        | Command::Demo
+        | Command::Completions(_)
+        | Command::Man(_) => false,
+    }
+}
+
 async fn command(command: Command, program: &Program) -> Result<Exit, Failure> {
     match command {
         // The guard itself ends cleanly where it is told to stop: between requests.
@@ -181,6 +203,7 @@ async fn command(command: Command, program: &Program) -> Result<Exit, Failure> {
         Command::Release(args) => program.or_stopped(commands::release::run(args, program)).await,
         Command::Reset(args) => program.or_stopped(commands::reset::run(args, program)).await,
         Command::Doctor => program.or_stopped(commands::doctor::run(program)).await,
+        Command::Store(args) => program.or_stopped(commands::store::run(args, program)).await,
         Command::Emulator(args) => commands::emulator::run(args, program).await,
         Command::Demo => program.or_stopped(commands::demo::run(program)).await,
         Command::Completions(args) => commands::completions::run(&args, program.ui),

@@ -138,11 +138,15 @@ fn load_with(
     let graph = GraphSection::read(&layers.table(Table::Graph), environment, &mut warnings)?;
     let auth =
         AuthSection::read(&layers.table(Table::Auth), graph.cloud, environment, &mut warnings)?;
-    let store = StoreSection::read(&layers.table(Table::Store), environment, &mut warnings)?;
+    let store_layer = layers.table(Table::Store);
+    let store = StoreSection::read(&store_layer, environment, &mut warnings)?;
     let guard_layer = layers.table(Table::Guard);
     let guard = guard::policy(&guard_layer, graph.request_timeout)?;
     warnings.extend(guard::doubts(&guard_layer, &guard, |_| true));
     let jobs = jobs::read(&layers, graph.request_timeout, &mut warnings)?;
+    let of_jobs = jobs.values().map(|job| (document::title_of(&job.name), &job.policy));
+    let policies = std::iter::once((Table::Guard.to_string(), &guard)).chain(of_jobs);
+    store.check_keep(&store_layer, policies)?;
 
     Ok(Settings { file, graph, auth, store, guard, jobs, warnings })
 }

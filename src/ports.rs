@@ -11,11 +11,11 @@ use secrecy::SecretString;
 
 use crate::model::{BootTime, Tick, Timestamp};
 
-pub use contents::{Contents, Filled, StoredJob, StoredLink, StoredTenant};
+pub use contents::{Contents, Filled, Pruned, StoredJob, StoredLink, StoredTenant};
 pub use graph::{Cost, Graph, GraphError, SpLookup, Told};
 pub use store::{
-    Change, Commit, JobWrite, Snapshot, Store, StoreError, StoreReport, TenantWrite, Version,
-    Versioned,
+    Change, Commit, Finding, JobWrite, Snapshot, Store, StoreError, StoreReport, TenantWrite,
+    Version, Versioned,
 };
 
 /// Clocks and sleep. The only implementation that reads the machine's clocks is `crate::clock`.

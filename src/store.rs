@@ -3,10 +3,12 @@
 
 mod audit;
 mod chain;
+mod checkpoint;
 mod fault;
 mod memory;
 mod migrate;
 mod postgres;
+mod prune;
 mod sqlite;
 mod text;
 

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use super::commands::{
     completions::CompletionsArgs, emulator::EmulatorArgs, history::HistoryArgs, hold::HoldArgs,
     list::ListArgs, man::ManArgs, release::ReleaseArgs, reset::ResetArgs, start::StartArgs,
-    status::StatusArgs,
+    status::StatusArgs, store::StoreArgs,
 };
 use crate::{config, model::is_hidden};
 
@@ -89,6 +89,7 @@ pub(super) enum Command {
     ///
     /// Every line that is not well says what to do about it.
     Doctor,
+    Store(StoreArgs),
     Emulator(EmulatorArgs),
     /// Run the main job end to end against an emulator inside the process
     ///

@@ -12,3 +12,4 @@ pub(super) mod release;
 pub(super) mod reset;
 pub(super) mod start;
 pub(super) mod status;
+pub(super) mod store;

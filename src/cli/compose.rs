@@ -29,6 +29,13 @@ use crate::{
 /// wants every one of them asked, and Ctrl-C ends it; at the default pace this is some 1,500 starts.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Entries pruned after a command, at the most: more than one command writes, so that a journal does
+/// not outgrow its time, and a millisecond's work.
+const TIDY_MOST: u32 = 64;
+
+/// Longest time for it. The answer was told, and a script waits for the process to end.
+const TIDY_WITHIN: Duration = Duration::from_millis(500);
+
 /// What a command runs with.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -36,7 +43,14 @@ pub(super) struct Program {
     pub(super) flags: Flags,
     pub(super) environment: Environment,
     pub(super) stop: CancellationToken,
-    stores: Mutex<Vec<Arc<dyn Store>>>,
+    stores: Mutex<Vec<Opened>>,
+}
+
+/// A store that was opened, and how long it keeps its journal.
+#[derive(Debug)]
+struct Opened {
+    store: Arc<dyn Store>,
+    keep: Duration,
 }
 
 /// Everything that a command on jobs uses.
@@ -74,12 +88,19 @@ impl Program {
         Self { ui, flags, environment, stop, stores: Mutex::default() }
     }
 
-    /// Lets go of the stores that its sessions opened.
-    pub(super) async fn close(&self) {
-        let stores =
-            std::mem::take(&mut *self.stores.lock().unwrap_or_else(PoisonError::into_inner));
-        for store in stores {
-            store.close().await;
+    /// Prunes a little of the journals that its sessions opened. For after an answer was told: no
+    /// start waits for it, and what fails here is of no interest to who asked.
+    pub(super) async fn tidy(&self) {
+        let opened: Vec<_> = {
+            let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            stores.iter().map(|opened| (Arc::clone(&opened.store), opened.keep)).collect()
+        };
+        for (store, keep) in opened {
+            match tokio::time::timeout(TIDY_WITHIN, store.prune(keep, TIDY_MOST)).await {
+                Ok(Ok(pruned)) => tracing::debug!(pruned.entries, "pruned the journal"),
+                Ok(Err(error)) => tracing::debug!(%error, "the journal was not pruned"),
+                Err(_) => tracing::debug!("the journal was not pruned in time"),
+            }
         }
     }
 
@@ -109,8 +130,7 @@ impl Program {
     pub(super) fn session_of(&self, settings: Settings) -> Result<Session, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let graph = Arc::new(LazyGraph::new(settings.clone()));
-        let store = store(&settings.store.url, &settings, &self.environment)?;
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&store));
+        let store = self.open(&settings.store.url, &settings)?;
         let guard = Guard::new(Parts {
             store,
             graph: Arc::clone(&graph) as Arc<dyn Graph>,
@@ -126,6 +146,18 @@ impl Program {
             stop: self.stop.clone(),
         });
         Ok(Session { settings, guard, actor: self.actor(), clock, graph })
+    }
+
+    /// The store at `url`, which is let go of at the end. Nothing is opened yet.
+    pub(super) fn open(
+        &self,
+        url: &StoreUrl,
+        settings: &Settings,
+    ) -> Result<Arc<dyn Store>, Failure> {
+        let store = store(url, settings, &self.environment)?;
+        let opened = Opened { store: Arc::clone(&store), keep: settings.store.keep };
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
+        Ok(store)
     }
 
     /// Runs something that may be left at any point, unless the program is told to stop.
@@ -161,7 +193,7 @@ pub(super) fn tenant(settings: &Settings) -> TenantKey {
 }
 
 /// The store at `url`. Nothing is opened yet.
-pub(super) fn store(
+fn store(
     url: &StoreUrl,
     settings: &Settings,
     environment: &Environment,

@@ -88,6 +88,14 @@ pub(super) const STATUS_MAX_AGE: Bounds = Bounds {
     more_because: "a start must rest on what the job is now, not on what it was",
 };
 
+/// `keep`. What budgets need of it is checked beside them.
+pub(super) const KEEP: Bounds = Bounds {
+    least: Duration::from_hours(24),
+    less_because: "the journal of a night must still be there in the morning",
+    most: TEN_YEARS,
+    more_because: "what must be kept for longer is kept elsewhere: `startguard history -o json`",
+};
+
 /// A million of anything per second, minute or window: no bound at all in practice, so a number
 /// beyond it is a slip.
 const PRACTICALLY_UNBOUNDED: u32 = 1_000_000;

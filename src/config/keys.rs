@@ -45,7 +45,7 @@ impl Table {
                 "read_retries",
             ],
             Self::Auth => &["kind", "tenant_id", "client_id", "scope"],
-            Self::Store => &["url"],
+            Self::Store => &["url", "keep"],
             Self::Guard => &[
                 "cooldown",
                 "max_starts",

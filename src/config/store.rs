@@ -1,13 +1,14 @@
 //! `[store]`: where the ledger is.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use super::{
-    ConfigError, Environment,
+    ConfigError, Environment, bounds,
     error::quoted,
     layers::required,
-    written::{Layer, Origin, Written},
+    written::{Layer, Origin, Raw, Written},
 };
+use crate::model::Policy;
 
 /// What stands in for a password.
 const HIDDEN: &str = "***";
@@ -19,6 +20,8 @@ const FORMS: &str = "write sqlite:PATH for one machine, or postgres://HOST/DATAB
 pub struct StoreSection {
     /// Where the ledger is.
     pub url: StoreUrl,
+    /// How long entries of the journal are kept.
+    pub keep: Duration,
 }
 
 /// Where a ledger is. Neither `Debug` nor `Display` shows a password.
@@ -57,11 +60,58 @@ impl StoreSection {
         let written = required(layer, "url")?;
         let url = StoreUrl::read(written, environment)?;
         warnings.extend(doubts(written, &url));
-        Ok(Self { url })
+        Ok(Self { url, keep: required(layer, "keep")?.duration(&bounds::KEEP)? })
+    }
+
+    /// Refuses a `keep` with which the journal would forget starts that still count.
+    pub(super) fn check_keep<'a>(
+        &self,
+        layer: &Layer,
+        policies: impl Iterator<Item = (String, &'a Policy)>,
+    ) -> Result<(), ConfigError> {
+        let counted = policies.flat_map(|(table, policy)| {
+            [(policy.window, "window", table.clone()), (policy.cooldown, "cooldown", table)]
+        });
+        let Some((longest, key, table)) = counted.max_by_key(|(span, ..)| *span) else {
+            return Ok(());
+        };
+        if self.keep >= longest {
+            return Ok(());
+        }
+        let say = humantime::format_duration;
+        Err(ConfigError::new(
+            format!(
+                "{} ({}) is shorter than `{key}` of {table} ({}): the journal would forget starts \
+                 that still count",
+                required(layer, "keep")?.place(),
+                say(self.keep),
+                say(longest)
+            ),
+            format!("set `keep` to at least {}", say(longest)),
+        ))
     }
 }
 
 impl StoreUrl {
+    /// The URL that a flag of its own names, by the rules of `[store] url`, and what may come of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where it names no store, with its remedy.
+    pub fn of_flag(
+        flag: &'static str,
+        text: &str,
+        environment: &Environment,
+    ) -> Result<(Self, Option<String>), ConfigError> {
+        let written = Written {
+            setting: flag.to_owned(),
+            raw: Raw::Bare(text.to_owned()),
+            origin: Origin::Flag(flag),
+        };
+        let url = Self::read(&written, environment)?;
+        let doubts = doubts(&written, &url);
+        Ok((url, doubts))
+    }
+
     fn read(written: &Written, environment: &Environment) -> Result<Self, ConfigError> {
         let text = written.text()?;
         let Some((scheme, rest)) = text.split_once(':') else {

@@ -78,6 +78,21 @@ pub fn preflight(policy: &Policy, observation: &Observation, accept: &[String]) 
 fn consented(policy: &Policy, observation: &Observation, accept: &[String]) -> Preflight {
     let named = |list: &[String], reason: &str| list.iter().any(|r| r.eq_ignore_ascii_case(reason));
     let reason = observation.quarantine.as_ref().and_then(|q| q.reason.as_deref());
+    if let Some(reason) = reason.filter(|reason| !reason.chars().all(|c| c.is_ascii_alphanumeric()))
+    {
+        // Every reason that Graph publishes is one word. What is none may hide one that needs consent.
+        return Preflight::Denied(Denial {
+            reason: Reason::UnknownState,
+            message: format!(
+                "the job is {}, and its quarantine's reason {reason:?} is none that Graph gives",
+                observation.code
+            ),
+            remedy: "look at the job in the Entra admin centre, and at what lies between here and \
+                     Graph"
+                .to_owned(),
+            consent: Vec::new(),
+        });
+    }
     let pruned = observation.escrows_pruned.then_some(ESCROWS_PRUNED);
     let missing: Vec<String> = reason
         .into_iter()

@@ -73,11 +73,13 @@ impl Head {
             .filter(|id| !id.is_empty())
             .map(|id| reply::told(id, token.secret.expose_secret()));
         cost.request_ids.extend(request_id.clone());
+        let status = response.status().as_u16();
         Self {
-            status: response.status().as_u16(),
+            status,
             date,
-            retry_after: text(headers, &RETRY_AFTER)
-                .and_then(|value| retry_after::parse(value, date, now)),
+            retry_after: text(headers, &RETRY_AFTER).and_then(|value| {
+                retry_after::parse(value, date, now).or_else(|| unreadable_wait(status))
+            }),
             location: text(headers, &LOCATION).map(str::to_owned),
             request_id,
         }
@@ -89,6 +91,12 @@ impl Head {
         let request_id = self.request_id.clone();
         reply::read(self.status, request_id, &body, token.secret.expose_secret())
     }
+}
+
+/// Told to wait, and not told how long in a way that can be read: a minute, which is what Graph's
+/// guidance falls back to. Asking on would be to disobey.
+fn unreadable_wait(status: u16) -> Option<Duration> {
+    matches!(status, 429 | 503).then_some(Duration::from_secs(60))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

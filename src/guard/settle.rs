@@ -35,7 +35,7 @@ const LEAST_FOR_A_READ: Duration = Duration::from_secs(2);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 
 /// Longest pause of `--wait` between two reads: a person who waits wants to know within seconds.
-const WAIT_AT_MOST: Duration = Duration::from_secs(8);
+const WAIT_AT_MOST: Duration = Duration::from_secs(5);
 
 impl Attempt {
     /// POSTs once and settles it. From here on the attempt is not interrupted until the POST has

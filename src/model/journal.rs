@@ -186,10 +186,12 @@ pub struct HistoryQuery {
 }
 
 /// What checking the chains showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Entries read.
     pub entries: u64,
+    /// Entries that were pruned before them; each job's checkpoint stands for its own.
+    pub pruned: u64,
     /// Chains (jobs) read.
     pub jobs: u64,
     /// The first place at which a chain does not hold.

@@ -32,6 +32,8 @@ pub struct StoredJob {
     pub entries: u64,
     /// The hash of the last one.
     pub head: JournalHash,
+    /// The text that stands for entries which were pruned, if any were.
+    pub checkpoint: Option<String>,
 }
 
 /// A tenant's record.
@@ -58,6 +60,15 @@ pub struct StoredLink {
     pub body: String,
     /// The hash.
     pub hash: JournalHash,
+}
+
+/// What pruning did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// So many entries were removed.
+    pub entries: u64,
+    /// More may be due: as many were removed as one call may remove.
+    pub more: bool,
 }
 
 /// How filling a store ended.

@@ -1,6 +1,6 @@
 //! The store port: one compare-and-swap value per job and per tenant, and the journal.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -10,7 +10,7 @@ use crate::{
         AttemptId, HistoryQuery, JobKey, JobRecord, JournalEntry, Moment, NewEntry, TenantKey,
         TenantRecord, Timestamp, Verification,
     },
-    ports::{Contents, Filled},
+    ports::{Contents, Filled, Pruned},
 };
 
 /// Compare-and-swap counter of a stored value; 0 for a value that is not stored yet.
@@ -112,14 +112,48 @@ pub struct StoreError {
 pub struct StoreReport {
     /// Facts, such as schema version, journal mode, number of jobs.
     pub facts: Vec<(String, String)>,
-    /// What should be changed, each with its remedy.
-    pub warnings: Vec<String>,
+    /// What should be changed.
+    pub findings: Vec<Finding>,
+}
+
+/// Something about a store that is not as it should be, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether the guard's word does not hold as long as it stays so (starts may be forgotten, or
+    /// none can be made), as opposed to something that a person should know.
+    pub grave: bool,
+    /// What is found.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// Something that a person should know.
+    #[must_use]
+    pub fn notice(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { grave: false, problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// Something with which the guard's word does not hold.
+    #[must_use]
+    pub fn grave(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { grave: true, ..Self::notice(problem, remedy) }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.problem, self.remedy)
+    }
 }
 
 /// A durable store shared by every process and host that guards the same jobs.
 ///
 /// # Guarantees
-/// [`Commit::Done`] is answered only once the change is on stable storage. Two commits that expect
+/// [`Commit::Done`] is answered only once the change is on stable storage, except that one which takes
+/// or releases a lease and says nothing in the journal may be lost together with the machine that all
+/// its holders run on. Two commits that expect
 /// the same version of a value never both succeed. A change is written whole or not at all.
 ///
 /// # Errors
@@ -149,10 +183,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// What the store says of itself, for `doctor`.
     async fn report(&self) -> Result<StoreReport, StoreError>;
 
-    /// Lets go of what the store holds open. For the end of a program: what comes later opens it
-    /// again. A program that ends without it loses nothing.
-    async fn close(&self) {}
-
     /// Reads everything at one moment, to move it elsewhere. Writes nothing.
     async fn contents(&self) -> Result<Contents, StoreError> {
         Err(cannot_move(self.describe(), "cannot be read whole"))
@@ -161,6 +191,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes everything, whole or not at all, where nothing is stored yet.
     async fn fill(&self, _contents: &Contents) -> Result<Filled, StoreError> {
         Err(cannot_move(self.describe(), "cannot be filled"))
+    }
+
+    /// Removes entries of the journal that were written more than `keep` ago, oldest first and at
+    /// most `most` of them, in one durable transaction, and leaves a checkpoint for each of their
+    /// jobs, from which the rest still verifies. The newest entry of all stays. Looks at no more than
+    /// it may remove; where nothing is due, or another process is at it, it writes nothing. No entry
+    /// goes whose chain does not hold there.
+    async fn prune(&self, _keep: Duration, _most: u32) -> Result<Pruned, StoreError> {
+        Ok(Pruned::default())
     }
 
     /// The store's URL, without secrets.

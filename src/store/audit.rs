@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{chain::Chain, text};
-use crate::model::{BrokenLink, EntryFacts, JournalHash, Verification};
+use super::{chain::Chain, checkpoint::Checkpoint, text};
+use crate::model::{BrokenLink, EntryFacts, JobRecord, JournalHash, Verification};
 
 /// An entry as the store holds it, nothing of it believed yet.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(super) struct Audit {
     /// Whether the store numbers entries without gaps, so that a gap is a removed entry.
     gapless: bool,
     entries: u64,
+    pruned: u64,
     last_seq: u64,
     /// The first run of numbers that are missing.
     hole: Option<Hole>,
@@ -65,6 +66,7 @@ impl Audit {
         Self {
             gapless: true,
             entries: 0,
+            pruned: 0,
             last_seq: 0,
             hole: None,
             jobs: BTreeMap::new(),
@@ -76,6 +78,27 @@ impl Audit {
     /// a job that was removed together with its record does not show.
     pub(super) fn with_gaps() -> Self {
         Self { gapless: false, ..Self::gapless() }
+    }
+
+    /// Takes what stands for a job's pruned entries. Before all entries.
+    ///
+    /// Where numbers have no gaps, the first entry that is left has the number after all that were
+    /// pruned: so a checkpoint that is gone together with its job leaves a hole.
+    pub(super) fn checkpoint(&mut self, job: &str, sealed: &str) {
+        let seen = self.jobs.entry(job.to_owned()).or_default();
+        match Checkpoint::read(job, Some(sealed)) {
+            Ok(chain) => {
+                self.pruned = self.pruned.saturating_add(chain.entries);
+                self.last_seq = self.pruned;
+                seen.chain = chain;
+            }
+            Err(_) => {
+                seen.broken = true;
+                let problem = "the checkpoint that stands for its pruned entries was changed";
+                let link = BrokenLink { seq: 0, job: job.to_owned(), problem: problem.to_owned() };
+                self.found.push(Found { link, missing: false });
+            }
+        }
     }
 
     /// Takes the next entry, in the order of `seq`.
@@ -108,8 +131,14 @@ impl Audit {
         }
     }
 
-    /// Takes the end of a job's chain, as it is kept beside the job's record. After all entries.
-    pub(super) fn head(&mut self, job: &str, end: &Chain) {
+    /// Takes a job's record, and the end of its chain that is kept beside it. After all entries.
+    pub(super) fn head(&mut self, job: &str, end: &Chain, record: &str) {
+        if text::unseal::<JobRecord>(job, record).is_err() {
+            let seq = self.jobs.get(job).map(|seen| seen.last_seq).unwrap_or_default();
+            let problem = "the job's record, which budget and cool-down are read from, was changed";
+            let link = BrokenLink { seq, job: job.to_owned(), problem: problem.to_owned() };
+            self.found.push(Found { link, missing: false });
+        }
         if *end == Chain::default() && !self.jobs.contains_key(job) {
             // A record without entries has no chain.
             return;
@@ -157,7 +186,7 @@ impl Audit {
             (Some(hole), _) => Some(hole),
             (None, first) => first,
         };
-        Verification { entries: self.entries, jobs, broken }
+        Verification { entries: self.entries, pruned: self.pruned, jobs, broken }
     }
 
     /// A hole as a broken link: the job whose chain misses entries is the one they were of.
@@ -180,7 +209,7 @@ impl Audit {
 }
 
 /// What is wrong with an entry that should follow `chain`, and whether entries before it are missing.
-fn problem_with(entry: &StoredEntry<'_>, chain: &Chain) -> Option<(String, bool)> {
+pub(super) fn problem_with(entry: &StoredEntry<'_>, chain: &Chain) -> Option<(String, bool)> {
     let due = chain.entries.saturating_add(1);
     if entry.index != due {
         let problem = format!(

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -10,15 +11,16 @@ use async_trait::async_trait;
 use super::{
     audit::{Audit, StoredEntry},
     chain::{Chain, Link},
+    checkpoint::Checkpoint,
     fault::Fault,
-    text,
+    prune, text,
 };
 use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{
-        self, Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
-        StoredLink, StoredTenant, Version, Versioned,
+        self, Change, Clock, Commit, Contents, Filled, Finding, Pruned, Snapshot, Store,
+        StoreError, StoreReport, StoredLink, StoredTenant, Version, Versioned,
     },
 };
 
@@ -38,6 +40,8 @@ pub struct MemoryStore {
 struct State {
     jobs: BTreeMap<String, StoredJob>,
     tenants: BTreeMap<String, (Version, String)>,
+    /// So many entries were pruned before those of the journal.
+    pruned: u64,
     journal: Vec<(String, Link)>,
 }
 
@@ -46,6 +50,7 @@ struct StoredJob {
     version: Version,
     record: String,
     chain: Chain,
+    checkpoint: Option<String>,
 }
 
 impl MemoryStore {
@@ -99,13 +104,14 @@ impl State {
             if stored.map_or(Version(0), |stored| stored.version) != write.expected {
                 return Ok(Commit::Conflict);
             }
+            let checkpoint = stored.and_then(|stored| stored.checkpoint.clone());
             let mut chain = stored.map(|stored| stored.chain.clone()).unwrap_or_default();
             for entry in write.entries {
                 links.push((key.clone(), chain.append(&key, entry, now.at)?));
             }
             let record = text::seal(format_args!("the record of {key}"), &write.record)?;
             let version = Version(write.expected.0.saturating_add(1));
-            job = Some((key, StoredJob { version, record, chain }));
+            job = Some((key, StoredJob { version, record, chain, checkpoint }));
         }
         if let Some(write) = change.tenant {
             let key = write.key.as_str();
@@ -129,6 +135,7 @@ impl State {
             record: job.record.clone(),
             entries: job.chain.entries,
             head: job.chain.head.clone(),
+            checkpoint: job.checkpoint.clone(),
         });
         let tenants = self.tenants.iter().map(|(key, (version, record))| StoredTenant {
             key: key.clone(),
@@ -150,13 +157,16 @@ impl State {
         }
     }
 
-    fn fill(&mut self, contents: &Contents) -> Filled {
+    fn fill(&mut self, contents: &Contents) -> Result<Filled, Fault> {
         if !(self.jobs.is_empty() && self.tenants.is_empty() && self.journal.is_empty()) {
-            return Filled::InUse;
+            return Ok(Filled::InUse);
         }
         for job in &contents.jobs {
             let chain = Chain { entries: job.entries, head: job.head.clone() };
-            let stored = StoredJob { version: job.version, record: job.record.clone(), chain };
+            let (record, checkpoint) = (job.record.clone(), job.checkpoint.clone());
+            let pruned = Checkpoint::read(&job.key, checkpoint.as_deref())?.entries;
+            self.pruned = self.pruned.saturating_add(pruned);
+            let stored = StoredJob { version: job.version, record, chain, checkpoint };
             self.jobs.insert(job.key.clone(), stored);
         }
         for tenant in &contents.tenants {
@@ -167,12 +177,41 @@ impl State {
             let kept = Link { index: link.place, at: link.at, body, hash };
             self.journal.push((link.job.clone(), kept));
         }
-        Filled::Yes
+        Ok(Filled::Yes)
     }
 
     /// Entries with their place in the journal, newest first.
     fn newest_first(&self) -> impl Iterator<Item = (u64, &(String, Link))> {
-        (1..).zip(&self.journal).collect::<Vec<_>>().into_iter().rev()
+        self.numbered().collect::<Vec<_>>().into_iter().rev()
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u64, &(String, Link))> {
+        (self.pruned.saturating_add(1)..).zip(&self.journal)
+    }
+
+    fn prune(&mut self, keep: Duration, most: u32, now: &Moment) -> Result<Pruned, Fault> {
+        let Some((newest, (_, last))) = self.numbered().last() else {
+            return Ok(Pruned::default());
+        };
+        let cutoff = prune::cutoff(text::nanoseconds(now.at)?, last.at, keep);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let oldest: Vec<_> =
+            self.numbered().take(most).map(|(seq, kept)| stored_entry(seq, kept)).collect();
+        let mut chains = BTreeMap::new();
+        for entry in &oldest {
+            let stored = self.jobs.get(entry.job).and_then(|stored| stored.checkpoint.as_deref());
+            chains.insert(entry.job.to_owned(), Checkpoint::read(entry.job, stored)?);
+        }
+        let cut = prune::cut(&oldest, cutoff, newest, chains)?;
+        for (job, checkpoint) in cut.checkpoints {
+            if let Some(stored) = self.jobs.get_mut(&job) {
+                stored.checkpoint = Some(checkpoint);
+            }
+        }
+        self.journal.drain(..cut.seqs.len());
+        let entries = u64::try_from(cut.seqs.len()).unwrap_or(u64::MAX);
+        self.pruned = self.pruned.saturating_add(entries);
+        Ok(Pruned { entries, more: cut.seqs.len() == most })
     }
 
     fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, Fault> {
@@ -189,21 +228,24 @@ impl State {
 
     fn verify(&self) -> Verification {
         let mut audit = Audit::gapless();
-        for (seq, (job, link)) in (1..).zip(&self.journal) {
-            audit.entry(&StoredEntry {
-                seq,
-                job,
-                index: link.index,
-                at: link.at,
-                body: &link.body,
-                hash: &link.hash.0,
-            });
+        for (job, stored) in &self.jobs {
+            if let Some(checkpoint) = &stored.checkpoint {
+                audit.checkpoint(job, checkpoint);
+            }
+        }
+        for (seq, kept) in self.numbered() {
+            audit.entry(&stored_entry(seq, kept));
         }
         for (job, stored) in &self.jobs {
-            audit.head(job, &stored.chain);
+            audit.head(job, &stored.chain, &stored.record);
         }
-        audit.finish(u64::try_from(self.journal.len()).ok())
+        let kept = u64::try_from(self.journal.len()).unwrap_or(u64::MAX);
+        audit.finish(Some(self.pruned.saturating_add(kept)))
     }
+}
+
+fn stored_entry(seq: u64, (job, link): &(String, Link)) -> StoredEntry<'_> {
+    StoredEntry { seq, job, index: link.index, at: link.at, body: &link.body, hash: &link.hash.0 }
 }
 
 #[async_trait]
@@ -243,9 +285,10 @@ impl Store for MemoryStore {
                 ("jobs".to_owned(), state.jobs.len().to_string()),
                 ("entries".to_owned(), state.journal.len().to_string()),
             ],
-            warnings: vec![
-                "it forgets everything when the process ends: use sqlite: or postgres:".to_owned(),
-            ],
+            findings: vec![Finding::grave(
+                "it forgets everything when the process ends",
+                "use sqlite: or postgres:",
+            )],
         })
     }
 
@@ -255,7 +298,13 @@ impl Store for MemoryStore {
     }
 
     async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
-        Ok(self.state().fill(contents))
+        self.state().fill(contents).map_err(|fault| fault.at(NAME))
+    }
+
+    async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
+        let mut state = self.state();
+        let now = self.now();
+        state.prune(keep, most, &now).map_err(|fault| fault.at(NAME))
     }
 
     fn describe(&self) -> String {

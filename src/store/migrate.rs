@@ -33,6 +33,12 @@ pub enum MigrateError {
         /// What is wrong.
         problem: String,
     },
+    /// The source holds nothing: most likely another one was meant.
+    #[error("nothing was moved: {store} holds nothing")]
+    SourceEmpty {
+        /// The source.
+        store: String,
+    },
     /// Somebody works with the source.
     #[error("nothing was moved: {holder} holds a lease in {store}")]
     SourceInUse {
@@ -47,6 +53,9 @@ pub enum MigrateError {
         /// The target.
         store: String,
     },
+    /// Writing the target, or reading it back, gave no clear answer.
+    #[error("the target gave no clear answer, and holds everything or nothing")]
+    Unclear(#[source] StoreError),
     /// What was read back is not what was written.
     #[error("{store} does not hold what was moved to it")]
     Differs {
@@ -60,9 +69,12 @@ impl MigrateError {
     #[must_use]
     pub fn remedy(&self) -> &str {
         match self {
-            Self::Store(error) => &error.remedy,
+            Self::Store(error) | Self::Unclear(error) => &error.remedy,
             Self::Broken { .. } => {
                 "find out who changed it (`startguard history --verify`), or begin with an empty store"
+            }
+            Self::SourceEmpty { .. } => {
+                "name the store that is in use so far (`startguard doctor` shows it)"
             }
             Self::SourceInUse { .. } => {
                 "stop every startguard that uses it, and ask again once the lease has run out"
@@ -79,7 +91,8 @@ impl MigrateError {
 /// stores are two guards. A live lease in `from` shows that one was not.
 ///
 /// # Errors
-/// [`MigrateError`] with the remedy. Nothing was moved, except where it says that the target differs.
+/// [`MigrateError`] with the remedy. Nothing was moved, except where it speaks of what the target
+/// holds.
 pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, MigrateError> {
     if let Some(broken) = from.verify().await?.broken {
         let store = from.describe();
@@ -89,13 +102,17 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, Migra
     if let Some(holder) = holder(&contents) {
         return Err(MigrateError::SourceInUse { store: from.describe(), holder });
     }
-    if to.fill(&contents).await? == Filled::InUse {
+    if contents.jobs.is_empty() && contents.tenants.is_empty() && contents.journal.is_empty() {
+        return Err(MigrateError::SourceEmpty { store: from.describe() });
+    }
+    if to.fill(&contents).await.map_err(MigrateError::Unclear)? == Filled::InUse {
         return Err(MigrateError::TargetInUse { store: to.describe() });
     }
-    let moved = to.contents().await?;
+    let moved = to.contents().await.map_err(MigrateError::Unclear)?;
     let same = (&moved.jobs, &moved.tenants, &moved.journal)
         == (&contents.jobs, &contents.tenants, &contents.journal);
-    if !same || to.verify().await?.broken.is_some() {
+    let verified = to.verify().await.map_err(MigrateError::Unclear)?;
+    if !same || verified.broken.is_some() {
         return Err(MigrateError::Differs { store: to.describe() });
     }
     Ok(Migrated {

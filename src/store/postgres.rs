@@ -26,6 +26,7 @@ mod name;
 mod password;
 mod patience;
 mod pool;
+mod prune;
 mod report;
 mod schema;
 mod session;
@@ -52,7 +53,7 @@ use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{
-        Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        Change, Clock, Commit, Contents, Filled, Pruned, Snapshot, Store, StoreError, StoreReport,
         Versioned,
     },
 };
@@ -242,11 +243,9 @@ impl Store for PostgresStore {
     async fn verify(&self) -> Result<Verification, StoreError> {
         let patience = self.patience(SCAN_DEADLINE);
         let (sql, time) = (&self.sql, &patience);
-        let read = |session: Arc<Session>| async move {
-            journal::verify(&session, sql, time).await.map(Loaded::Found)
-        };
-        let nothing = Verification { entries: 0, jobs: 0, broken: None };
-        let work = async { Ok(self.read_tables(&patience, read).await?.unwrap_or(nothing)) };
+        let read =
+            |session: Arc<Session>| async move { journal::verify(&session, sql, time).await };
+        let work = async { Ok(self.read_tables(&patience, read).await?.unwrap_or_default()) };
         self.within(SCAN_DEADLINE, work).await
     }
 
@@ -269,7 +268,7 @@ impl Store for PostgresStore {
         let work = async {
             let now = self.server_time()?;
             let read = |session: Arc<Session>| async move {
-                contents::contents(&session, name, sql, time, now).await.map(Loaded::Found)
+                contents::contents(&session, name, sql, time, now).await
             };
             if let Some(found) = self.read_tables(&patience, read).await? {
                 return Ok(found);
@@ -293,6 +292,26 @@ impl Store for PostgresStore {
             Ok(filled)
         };
         self.within(SCAN_DEADLINE, work).await
+    }
+
+    async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
+        let patience = self.patience(self.deadline);
+        let (sql, time) = (&self.sql, &patience);
+        let work = async {
+            let now = self.server_time()?;
+            let look =
+                |session: Arc<Session>| async move { prune::look(&session, sql, keep, now).await };
+            let Some(Some(due)) = self.read_tables(&patience, look).await? else {
+                return Ok(Pruned::default());
+            };
+            let lent = self.pool.lend(&patience).await?;
+            let pruned = prune::prune(&lent.session(), sql, due, most, time)
+                .await
+                .map_err(Trouble::fault)?;
+            lent.keep();
+            Ok(pruned)
+        };
+        self.within(self.deadline, work).await
     }
 
     fn describe(&self) -> String {

@@ -17,6 +17,7 @@ mod fault;
 mod file;
 mod journal;
 mod ledger;
+mod prune;
 mod report;
 mod schema;
 mod turn;
@@ -40,7 +41,7 @@ use crate::{
     decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{
-        Change, Clock, Commit, Contents, Filled, Snapshot, Store, StoreError, StoreReport,
+        Change, Clock, Commit, Contents, Filled, Pruned, Snapshot, Store, StoreError, StoreReport,
         Versioned,
     },
 };
@@ -48,10 +49,6 @@ use crate::{
 /// Longest time that a scan of the whole journal may take. It reads a million entries in seconds;
 /// ten minutes is for a slow disk, and whoever asked may leave earlier.
 const SCAN_DEADLINE: Duration = Duration::from_secs(600);
-
-/// Longest wait for a connection to close. It takes a millisecond; what takes longer waits for a
-/// lock or a disk, and the program's answer has been given already.
-const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
 /// A ledger file, shared by every process of this machine that names the same path.
 ///
@@ -209,30 +206,18 @@ impl Store for SqliteStore {
         self.ask(Lane::Scan, SCAN_DEADLINE, |desk, _| desk.report()).await
     }
 
-    /// Closes the connections. The last one of all processes to close brings the log (`-wal`) into
-    /// the ledger file, so that a copy of that file alone is a copy of all that it knows.
-    async fn close(&self) {
-        for slot in &self.lanes {
-            let worker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let (done, closed) = oneshot::channel::<()>();
-            let close = Box::new(move |desk: &mut Desk| {
-                desk.close();
-                drop(done);
-            });
-            if worker.is_some_and(|worker| worker.give(close).is_ok()) {
-                // However it ends: the process ends next, and the log is as good as the file.
-                drop(tokio::time::timeout(CLOSE_WITHIN, closed).await);
-            }
-        }
-    }
-
     async fn contents(&self) -> Result<Contents, StoreError> {
         self.ask(Lane::Scan, SCAN_DEADLINE, |desk, _| desk.contents()).await
     }
 
     async fn fill(&self, contents: &Contents) -> Result<Filled, StoreError> {
         let contents = contents.clone();
-        self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, _| desk.fill(&contents)).await
+        self.ask(Lane::Scan, SCAN_DEADLINE, move |desk, gone| desk.fill(&contents, gone)).await
+    }
+
+    async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
+        // On the writer's thread: one that starts a job is not kept waiting by one that prunes.
+        self.ask(Lane::Write, self.deadline, move |desk, gone| desk.prune(keep, most, gone)).await
     }
 
     fn describe(&self) -> String {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::{
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Commit, Snapshot, Store, StoreError, StoreReport, Versioned},
+    ports::{Change, Clock, Commit, Pruned, Snapshot, Store, StoreError, StoreReport, Versioned},
 };
 
 /// How a call goes wrong.
@@ -152,6 +152,10 @@ impl Store for FaultyStore {
 
     async fn report(&self) -> Result<StoreReport, StoreError> {
         self.inner.report().await
+    }
+
+    async fn prune(&self, keep: Duration, most: u32) -> Result<Pruned, StoreError> {
+        self.inner.prune(keep, most).await
     }
 
     fn describe(&self) -> String {

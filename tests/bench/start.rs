@@ -44,24 +44,31 @@ fn main() {
     let bench = runtime.block_on(Bench::set());
     let binary = env!("CARGO_BIN_EXE_startguard");
     println!("{pairs} pairs each; milliseconds, median (10th to 90th percentile)");
-    for (scheme, origin) in [("http", bench.http.clone()), ("https", bench.https.clone())] {
+    let (one, all) = (Trusted::One, Trusted::All);
+    for (name, origin, trusted) in [
+        ("http", bench.http.clone(), one),
+        ("https, one authority", bench.https.clone(), one),
+        ("https, the machine's authorities", bench.https.clone(), all),
+    ] {
+        let scheme = name.replace([',', ' ', '\''], "-");
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
         for pair in 0..WARM_UP + pairs {
             let (curl, start) = (format!("{scheme}-curl-{pair}"), format!("{scheme}-start-{pair}"));
             bench.emulator.set_job(SP, JobConfig::new(&curl, "Paused"));
             bench.emulator.set_job(SP, JobConfig::new(&start, "Paused"));
-            let curl = timed(|| bench.curl_twice(&origin, &curl));
-            let start = timed(|| bench.start(binary, &origin, &start));
+            let curl = timed(|| bench.curl_twice(&origin, &curl, trusted));
+            let start = timed(|| bench.start(binary, &origin, &start, trusted));
             if pair >= WARM_UP {
                 theirs.push(curl);
                 ours.push(start);
             }
         }
         let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
-        println!("{scheme:5}  curl twice        {}", figures(&mut theirs));
-        println!("{scheme:5}  startguard start  {}", figures(&mut ours));
-        println!("{scheme:5}  ratio             {}", figures(&mut ratios));
+        println!("{name}");
+        println!("  curl twice            {}", figures(&mut theirs));
+        println!("  startguard start      {}", figures(&mut ours));
+        println!("  ratio                 {}", figures(&mut ratios));
     }
     let mut version: Vec<f64> =
         (0..pairs).map(|_| timed(|| run(Command::new(binary).arg("--version")))).collect();
@@ -72,12 +79,23 @@ fn main() {
     assert_eq!(bench.emulator.violations(), 0);
 }
 
+/// Whom both sides trust.
+#[derive(Clone, Copy, PartialEq)]
+enum Trusted {
+    /// The server's own authority, from a file of its own: a lab.
+    One,
+    /// The machine's bundle of authorities with that one in it: what everybody has who asks the
+    /// real service.
+    All,
+}
+
 struct Bench {
     emulator: Emulator,
     folder: tempfile::TempDir,
     http: String,
     https: String,
     ca: PathBuf,
+    all: PathBuf,
 }
 
 impl Bench {
@@ -100,14 +118,27 @@ impl Bench {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let front = front(emulator.address(), TlsAcceptor::from(Arc::new(config))).await;
         let http = emulator.base_url().to_owned();
-        Self { emulator, folder, http, https: format!("https://localhost:{}", front.port()), ca }
+        // The machine's bundle, where Debian and most others keep it.
+        let mut bundle = std::fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+        bundle.extend_from_slice(made.cert.pem().as_bytes());
+        let all = folder.path().join("bundle.pem");
+        std::fs::write(&all, bundle).expect("written");
+        Self {
+            all,
+            emulator,
+            folder,
+            http,
+            https: format!("https://localhost:{}", front.port()),
+            ca,
+        }
     }
 
-    fn curl_twice(&self, origin: &str, job: &str) {
+    fn curl_twice(&self, origin: &str, job: &str, trusted: Trusted) {
         let url = format!("{origin}/v1.0/servicePrincipals/{SP}/synchronization/jobs/{job}");
         let curl = || {
             let mut curl = Command::new("curl");
-            curl.args(["--silent", "--fail", "--cacert"]).arg(&self.ca);
+            let file = if trusted == Trusted::All { &self.all } else { &self.ca };
+            curl.args(["--silent", "--fail", "--cacert"]).arg(file);
             curl.args(["-H", "Authorization: Bearer bench"]);
             curl
         };
@@ -115,7 +146,7 @@ impl Bench {
         run(curl().args(["-X", "POST", "-H", "Content-Length: 0"]).arg(format!("{url}/start")));
     }
 
-    fn command(&self, binary: &str, origin: &str, job: &str) -> Command {
+    fn command(&self, binary: &str, origin: &str, job: &str, trusted: Trusted) -> Command {
         let mut command = Command::new(binary);
         command
             .env_clear()
@@ -127,19 +158,22 @@ impl Bench {
             .env("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "1000000")
             .args(["start", &format!("{SP}/{job}")]);
         if origin.starts_with("https") {
-            command.env("STARTGUARD_GRAPH_CA_FILE", &self.ca);
+            match trusted {
+                Trusted::One => command.env("STARTGUARD_GRAPH_CA_FILE", &self.ca),
+                Trusted::All => command.env("SSL_CERT_FILE", &self.all),
+            };
         }
         command
     }
 
-    fn start(&self, binary: &str, origin: &str, job: &str) {
-        run(&mut self.command(binary, origin, job));
+    fn start(&self, binary: &str, origin: &str, job: &str, trusted: Trusted) {
+        run(&mut self.command(binary, origin, job, trusted));
     }
 
     /// The most memory that a start over HTTPS holds, as the kernel counted it, in megabytes.
     fn peak(&self, binary: &str) -> f64 {
         self.emulator.set_job(SP, JobConfig::new("peak", "Paused"));
-        let mut command = self.command(binary, &self.https, "peak");
+        let mut command = self.command(binary, &self.https, "peak", Trusted::All);
         // A child's own figure can only be read after it ended, through a parent of its own.
         let mut shell = Command::new("python3");
         let script = "import resource,subprocess,sys; subprocess.run(sys.argv[1:], \

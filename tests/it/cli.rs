@@ -18,6 +18,7 @@ mod signals;
 mod start;
 mod start_faults;
 mod status;
+mod store;
 mod usage;
 
 use std::{

@@ -159,6 +159,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     settings: Vec<String>,
     environment: Vec<String>,
+    /// The network namespace that it runs in.
+    namespace: Option<String>,
     process: Option<Child>,
 }
 
@@ -190,6 +192,22 @@ impl Server {
         Some(server.launched())
     }
 
+    /// A new server in a network namespace, which serves that namespace's `address` and everybody in
+    /// its network; from here it is reached by its socket.
+    pub(crate) fn start_within(namespace: &str, address: &str, network: &str) -> Option<Self> {
+        let mut server = Self::empty(&[&format!("listen_addresses={address}")])?;
+        server.initialize();
+        server.allow_first(&format!("host all all {network} trust"));
+        server.namespace = Some(namespace.to_owned());
+        Some(server.launched())
+    }
+
+    /// The URL by the server's socket.
+    pub(crate) fn url_by_socket(&self) -> String {
+        let folder = self.folder.path().display();
+        format!("postgres:///postgres?host={folder}&port={}&user=postgres", self.port)
+    }
+
     fn initialize(&self) {
         // A copy of an empty server: making one anew takes seconds on a busy machine.
         let template = std::env::var("STARTGUARD_TEST_POSTGRES_DATA").expect("set beside the BIN");
@@ -213,6 +231,7 @@ impl Server {
             port: free_port(),
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             environment: Vec::new(),
+            namespace: None,
             process: None,
         })
     }
@@ -279,6 +298,13 @@ impl Server {
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
+        if let Some(namespace) = &self.namespace {
+            // Entered as who we are; `setpriv` steps down inside.
+            let mut inside = Command::new("ip");
+            inside.args(["netns", "exec", namespace]).arg(command.get_program());
+            inside.args(command.get_args());
+            command = inside;
+        }
         let errors = log.try_clone().expect("a log");
         let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         self.process = Some(process.expect("it runs"));
@@ -292,7 +318,8 @@ impl Server {
 
     pub(crate) fn is_ready(&self) -> bool {
         Command::new(self.programs.join("pg_isready"))
-            .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-q", "-h", &self.folder.path().display().to_string()])
+            .args(["-p", &self.port.to_string()])
             .status()
             .is_ok_and(|status| status.success())
     }

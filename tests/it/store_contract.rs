@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use startguard::{
     decide::Receipt,
     model::{HistoryQuery, JobRecord, TenantRecord, Timestamp, Verification},
-    ports::{Change, Commit, Store, Version},
+    ports::{Change, Commit, Pruned, Store, Version},
     store::{MemoryStore, SqliteStore},
     testing::ManualClock,
 };
@@ -168,7 +168,10 @@ mod facts {
         assert_eq!(found.latest_entry, None);
         assert_eq!(store.load_tenant(&tenant()).await?.0, found.tenant);
         assert_eq!(notes(&*store, HistoryQuery::default()).await?, Vec::<String>::new());
-        assert_eq!(store.verify().await?, Verification { entries: 0, jobs: 0, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 0, pruned: 0, jobs: 0, broken: None }
+        );
         Ok(())
     }
 
@@ -226,7 +229,7 @@ mod facts {
         assert_eq!(notes(&*store, HistoryQuery::default()).await?, ["entry 1"]);
         put(&*store, both(&job("a"), 1, 1, &[2])).await?;
         let verified = store.verify().await?;
-        assert_eq!(verified, Verification { entries: 2, jobs: 1, broken: None });
+        assert_eq!(verified, Verification { entries: 2, pruned: 0, jobs: 1, broken: None });
         let seqs: Vec<u64> =
             store.history(&HistoryQuery::default()).await?.iter().map(|entry| entry.seq).collect();
         assert_eq!(seqs, [2, 1]);
@@ -274,7 +277,10 @@ mod facts {
         }
         let found = shared.load(&job("a"), &tenant()).await?;
         assert_eq!((found.job.version.0, found.tenant.version.0), (ROUNDS, ROUNDS));
-        assert_eq!(shared.verify().await?, Verification { entries: ROUNDS, jobs: 1, broken: None });
+        assert_eq!(
+            shared.verify().await?,
+            Verification { entries: ROUNDS, pruned: 0, jobs: 1, broken: None }
+        );
         Ok(())
     }
 
@@ -302,7 +308,10 @@ mod facts {
         let store = place.open();
         // No update of the tenant was lost to another.
         assert_eq!(store.load_tenant(&tenant()).await?.0.version, Version(40));
-        assert_eq!(store.verify().await?, Verification { entries: 40, jobs: 8, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 40, pruned: 0, jobs: 8, broken: None }
+        );
         Ok(())
     }
 
@@ -371,7 +380,10 @@ mod facts {
         assert_eq!(places, [(4, "a", 3), (3, "b", 1), (2, "a", 2), (1, "a", 1)]);
         let hashes: BTreeSet<_> = entries.iter().map(|entry| entry.hash.0.clone()).collect();
         assert_eq!(hashes.len(), 4);
-        assert_eq!(store.verify().await?, Verification { entries: 4, jobs: 2, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 4, pruned: 0, jobs: 2, broken: None }
+        );
         Ok(())
     }
 
@@ -431,7 +443,129 @@ mod facts {
         drop(store);
         let store = place.open();
         assert_eq!(store.load(&job("a"), &tenant()).await?.job.record, record(5));
-        assert_eq!(store.verify().await?, Verification { entries: 5, jobs: 1, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 5, pruned: 0, jobs: 1, broken: None }
+        );
+        Ok(())
+    }
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// Entries 1 to 3, those of ten days later 4 and 5; all but the first three are young.
+    async fn aged<P: Place>(place: &P) -> Result<Arc<dyn Store>, Box<dyn std::error::Error>> {
+        let store = place.open();
+        put(&*store, job_change(&job("a"), 0, &[1, 2])).await?;
+        put(&*store, both(&job("b"), 0, 0, &[3])).await?;
+        place.clock().advance(10 * DAY);
+        put(&*store, job_change(&job("a"), 1, &[4])).await?;
+        put(&*store, job_change(&job("c"), 0, &[5])).await?;
+        Ok(store)
+    }
+
+    pub(super) async fn pruning_leaves_what_is_young_and_chains_that_hold<P: Place>() -> Outcome {
+        let place = P::new();
+        let store = aged(&place).await?;
+        let before = store.load(&job("a"), &tenant()).await?;
+        assert_eq!(store.prune(11 * DAY, 100).await?, Pruned::default());
+        assert_eq!(store.prune(DAY, 100).await?, Pruned { entries: 3, more: false });
+        assert_eq!(store.prune(DAY, 100).await?, Pruned::default());
+        // Records, versions and the clock check know nothing of it.
+        assert_eq!(store.load(&job("a"), &tenant()).await?, before);
+        assert_eq!(notes(&*store, HistoryQuery::default()).await?, ["entry 5", "entry 4"]);
+        let of_b = HistoryQuery { job: Some(job("b")), ..HistoryQuery::default() };
+        assert!(notes(&*store, of_b).await?.is_empty());
+        let left = Verification { entries: 2, pruned: 3, jobs: 3, broken: None };
+        assert_eq!(store.verify().await?, left);
+        // Chains go on, that of a job without any entry left as well.
+        put(&*store, job_change(&job("b"), 1, &[6])).await?;
+        put(&*store, job_change(&job("a"), 2, &[7])).await?;
+        let left = Verification { entries: 4, pruned: 3, jobs: 3, broken: None };
+        assert_eq!(place.open().verify().await?, left);
+        // And on, from one checkpoint to the next.
+        place.clock().advance(10 * DAY);
+        put(&*store, job_change(&job("c"), 1, &[8])).await?;
+        assert_eq!(store.prune(DAY, 100).await?, Pruned { entries: 4, more: false });
+        let left = Verification { entries: 1, pruned: 7, jobs: 3, broken: None };
+        assert_eq!(place.open().verify().await?, left);
+        Ok(())
+    }
+
+    pub(super) async fn pruning_removes_no_more_than_it_is_told<P: Place>() -> Outcome {
+        let place = P::new();
+        let store = aged(&place).await?;
+        assert_eq!(store.prune(DAY, 2).await?, Pruned { entries: 2, more: true });
+        let left = Verification { entries: 3, pruned: 2, jobs: 3, broken: None };
+        assert_eq!(store.verify().await?, left);
+        assert_eq!(store.prune(DAY, 2).await?, Pruned { entries: 1, more: false });
+        Ok(())
+    }
+
+    pub(super) async fn the_newest_entry_stays_whatever_its_age<P: Place>() -> Outcome {
+        let place = P::new();
+        let store = place.open();
+        assert_eq!(store.prune(DAY, 100).await?, Pruned::default(), "there is nothing");
+        fill(&*store, &job("a"), 3).await?;
+        place.clock().advance(1_000 * DAY);
+        // By the newest entry's time none is old: perhaps the clock alone says so.
+        assert_eq!(store.prune(DAY, 100).await?, Pruned::default());
+        assert_eq!(store.prune(Duration::ZERO, 100).await?, Pruned::default());
+        let found = store.load(&job("a"), &tenant()).await?;
+        assert_eq!(found.latest_entry, Some(start_of_time()));
+        Ok(())
+    }
+
+    pub(super) async fn an_entry_that_is_not_old_keeps_those_after_it<P: Place>() -> Outcome {
+        let place = P::new();
+        let store = place.open();
+        put(&*store, job_change(&job("a"), 0, &[1])).await?;
+        place.clock().advance(20 * DAY);
+        put(&*store, job_change(&job("a"), 1, &[2])).await?;
+        place.clock().set_wall(start_of_time());
+        put(&*store, job_change(&job("a"), 2, &[3])).await?;
+        place.clock().advance(20 * DAY);
+        put(&*store, job_change(&job("a"), 3, &[4])).await?;
+        assert_eq!(store.prune(DAY, 100).await?, Pruned { entries: 1, more: false });
+        let all = notes(&*store, HistoryQuery::default()).await?;
+        assert_eq!(all, ["entry 4", "entry 3", "entry 2"]);
+        assert_eq!(store.verify().await?.broken, None);
+        Ok(())
+    }
+
+    pub(super) async fn pruning_beside_writers_and_other_pruners_is_harmless<P: Place>() -> Outcome
+    {
+        let place = P::new();
+        let store = place.open();
+        for name in ["a", "b", "c", "d"] {
+            fill(&*store, &job(name), 25).await?;
+        }
+        place.clock().advance(10 * DAY);
+        put(&*store, job_change(&job("e"), 0, &[1])).await?;
+        let mut tasks = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            let (writer, pruner) = (place.open(), place.open());
+            tasks.push(tokio::spawn(async move {
+                for version in 25..35 {
+                    let change = job_change(&job(name), version, &[version.into()]);
+                    if receipt(writer.commit(change).await?).is_none() {
+                        return Err(format!("{name} {version} conflicts").into());
+                    }
+                }
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            }));
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..10 {
+                    pruner.prune(DAY, 7).await?;
+                }
+                Ok(())
+            }));
+        }
+        for task in tasks {
+            task.await?.map_err(|error| error.to_string())?;
+        }
+        while store.prune(DAY, 7).await?.more {}
+        let left = Verification { entries: 41, pruned: 100, jobs: 5, broken: None };
+        assert_eq!(store.verify().await?, left);
         Ok(())
     }
 
@@ -469,6 +603,11 @@ macro_rules! contract {
             history_is_newest_first_and_filtered,
             an_entry_is_read_back_as_it_was_written,
             a_store_opened_again_sees_everything,
+            pruning_leaves_what_is_young_and_chains_that_hold,
+            pruning_removes_no_more_than_it_is_told,
+            the_newest_entry_stays_whatever_its_age,
+            an_entry_that_is_not_old_keeps_those_after_it,
+            pruning_beside_writers_and_other_pruners_is_harmless,
             the_report_counts_jobs_and_entries,
         );
     };

@@ -86,11 +86,12 @@ async fn everything_arrives_as_it_was_and_goes_on_from_there() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_moves_to_nothing() -> Outcome {
+async fn a_source_that_holds_nothing_is_not_the_one_that_was_meant() -> Outcome {
     for (from, _folder) in places() {
         for (to, _folder) in places() {
-            let moved = migrate(&*from, &*to).await?;
-            assert_eq!(moved, Migrated { jobs: 0, tenants: 0, entries: 0 });
+            let error = migrate(&*from, &*to).await.err().ok_or("moved")?;
+            assert!(matches!(error, MigrateError::SourceEmpty { .. }), "{error}");
+            assert!(error.to_string().contains(&from.describe()), "{error}");
             furnish(&*to).await?;
         }
     }

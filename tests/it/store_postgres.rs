@@ -114,7 +114,7 @@ async fn hosts_that_make_the_tables_at_once_make_them_once() -> Outcome {
     let store = store(&url);
     store.prepare().await?;
     assert_eq!(store.verify().await?.entries, 16);
-    assert_eq!(value(&url, "SELECT count(*) || ' ' || max(version) FROM {s}.ledger").await, "1 1");
+    assert_eq!(value(&url, "SELECT count(*) || ' ' || max(version) FROM {s}.ledger").await, "1 2");
     Ok(())
 }
 
@@ -124,11 +124,11 @@ async fn tables_newer_than_this_program_are_refused_and_left_alone() -> Outcome 
     let url = in_new_schema(&url);
     let before = store(&url);
     put(&before, both(&job("a"), 0, 0, &[1])).await?;
-    sql(&url, "UPDATE {s}.ledger SET version = 2").await?;
+    sql(&url, "UPDATE {s}.ledger SET version = 3").await?;
     let later = store(&url);
     for store in [&before, &later] {
         let told = failure(store).await;
-        assert!(told.contains("has schema 2") && told.contains("at least as new"), "{told}");
+        assert!(told.contains("has schema 3") && told.contains("at least as new"), "{told}");
         // A commit that was decided on before finds nothing that it knows.
         for change in [job_change(&job("a"), 1, &[]), job_change(&job("a"), 1, &[2])] {
             assert!(!matches!(store.commit(change).await, Ok(Commit::Done(_))));
@@ -250,7 +250,23 @@ async fn the_roles_of_the_documentation_can_do_their_work_and_no_more() -> Outco
     daily.prepare().await?;
     assert_eq!(daily.verify().await?.entries, 3);
     let report = daily.report().await?;
-    assert!(report.warnings.is_empty(), "{report:?}");
+    assert!(report.findings.is_empty(), "{report:?}");
+    // Nor can it prune, which another role can, and nothing else. (What is old is told by the time
+    // of the newest entry; these were written milliseconds apart.)
+    let error = daily.prune(std::time::Duration::ZERO, 100).await.err().ok_or("pruned")?;
+    assert!(error.remedy.contains("store prune"), "{error:?}");
+    let pruner = store(&as_role("startguard_pruner"));
+    assert_eq!(pruner.prune(std::time::Duration::ZERO, 100).await?.entries, 1);
+    assert_eq!(daily.verify().await?.pruned, 1);
+    for forbidden in [
+        "UPDATE startguard.jobs SET record = ''",
+        "UPDATE startguard.journal SET at = 0",
+        "INSERT INTO startguard.tenants VALUES ('x', 1, '')",
+        "UPDATE startguard.ledger SET version = 9",
+    ] {
+        let refused = sql(&as_role("startguard_pruner"), forbidden).await;
+        assert!(refused.is_err_and(|said| said.contains("permission denied")), "{forbidden}");
+    }
     // The journal can be added to, and that is all.
     for forbidden in [
         "UPDATE startguard.journal SET at = 0",
@@ -266,7 +282,7 @@ async fn the_roles_of_the_documentation_can_do_their_work_and_no_more() -> Outco
         assert!(error.contains("42501"), "{forbidden}: {error}");
     }
     let reader = store(&as_role("startguard_reader"));
-    assert_eq!(reader.verify().await?.entries, 3);
+    assert_eq!(reader.verify().await?.entries, 2);
     assert_eq!(reader.load(&job("a"), &tenant()).await?.job.version.0, 3);
     for change in [job_change(&job("a"), 3, &[]), job_change(&job("a"), 3, &[4])] {
         let error = reader.commit(change).await.err().ok_or("a reader wrote")?;
@@ -405,9 +421,12 @@ async fn the_report_warns_of_what_forgets_starts() -> Outcome {
     .await;
     let report = store.report().await?;
     for warning in ["fsync is off", "full_page_writes is off", "asynchronous", "superuser"] {
-        assert!(report.warnings.iter().any(|told| told.contains(warning)), "{warning}: {report:?}");
+        assert!(
+            report.findings.iter().any(|told| told.to_string().contains(warning)),
+            "{warning}: {report:?}"
+        );
     }
-    for (name, what) in [("role of the server", "primary"), ("schema", "1"), ("entries", "1")] {
+    for (name, what) in [("role of the server", "primary"), ("schema", "2"), ("entries", "1")] {
         let fact = (name.to_owned(), what.to_owned());
         assert!(report.facts.contains(&fact), "{report:?}");
     }
@@ -416,12 +435,15 @@ async fn the_report_warns_of_what_forgets_starts() -> Outcome {
     // Nothing undoes what the wait is for, so one look that finds it is enough.
     pg::until("the standby's copy", async || there.report().await.is_ok()).await;
     let report = there.report().await?;
-    assert!(report.warnings.iter().any(|told| told.contains("takes no writes")), "{report:?}");
+    assert!(
+        report.findings.iter().any(|told| told.to_string().contains("takes no writes")),
+        "{report:?}"
+    );
     let error = there.commit(job_change(&job("b"), 0, &[1])).await.err().ok_or("written")?;
     assert!(chain(&error).contains("takes no writes"), "{error:?}");
     sql(&url, "ALTER TABLE {s}.jobs SET UNLOGGED").await?;
     let report = store.report().await?;
-    assert!(report.warnings.iter().any(|told| told.contains("unlogged")), "{report:?}");
+    assert!(report.findings.iter().any(|told| told.to_string().contains("unlogged")), "{report:?}");
     Ok(())
 }
 

@@ -609,8 +609,10 @@ async fn a_server_whose_clock_is_an_hour_off_starts_and_is_told_of() {
     assert_eq!(again.reason, Some(Reason::Cooldown));
     assert!((570..=600).contains(&again.retry_after_seconds.unwrap_or_default()), "{again:?}");
     let report = host.store.report().await.expect("a report");
-    let warned =
-        report.warnings.iter().any(|warning| warning.contains("59m") || warning.contains("1h"));
+    let warned = report
+        .findings
+        .iter()
+        .any(|told| told.problem.contains("59m") || told.problem.contains("1h"));
     assert!(warned, "{report:?}");
 }
 

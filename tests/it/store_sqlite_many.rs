@@ -91,7 +91,8 @@ async fn processes_that_come_at_once_make_one_ledger() -> Outcome {
         }
         let entries = EACH * u64::try_from(PROCESSES)?;
         let store = open(&path);
-        let expected = Verification { entries, jobs: u64::try_from(PROCESSES)?, broken: None };
+        let expected =
+            Verification { entries, pruned: 0, jobs: u64::try_from(PROCESSES)?, broken: None };
         assert_eq!(store.verify().await?, expected, "round {round}");
         assert_eq!(store.load_tenant(&tenant()).await?.0.version.0, entries, "round {round}");
     }
@@ -123,7 +124,7 @@ fn handles_that_come_at_once_make_one_ledger() -> Outcome {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let verified = runtime.block_on(async { open(&path).verify().await })?;
-        let expected = Verification { entries: HANDLES, jobs: HANDLES, broken: None };
+        let expected = Verification { entries: HANDLES, pruned: 0, jobs: HANDLES, broken: None };
         assert_eq!(verified, expected, "round {round}");
     }
     Ok(())
@@ -161,7 +162,7 @@ async fn of_processes_that_write_one_version_one_wins() -> Outcome {
     }
     assert_eq!(won.iter().sum::<u64>(), VERSIONS, "{won:?}");
     let verified = open(&path).verify().await?;
-    assert_eq!(verified, Verification { entries: VERSIONS, jobs: 1, broken: None });
+    assert_eq!(verified, Verification { entries: VERSIONS, pruned: 0, jobs: 1, broken: None });
     Ok(())
 }
 
@@ -252,7 +253,7 @@ async fn a_writer_killed_at_any_moment_loses_nothing_it_was_told() -> Outcome {
         written = found;
     }
     let verified = survivor.verify().await?;
-    let expected = Verification { entries: written + ROUNDS, jobs: 2, broken: None };
+    let expected = Verification { entries: written + ROUNDS, pruned: 0, jobs: 2, broken: None };
     assert_eq!(verified, expected);
     Ok(())
 }

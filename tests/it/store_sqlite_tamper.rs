@@ -24,7 +24,10 @@ impl Ledger {
         fill(&store, &job("a"), 1).await?;
         fill(&store, &job("b"), 1).await?;
         fill(&store, &job("a"), 1).await?;
-        assert_eq!(store.verify().await?, Verification { entries: 6, jobs: 2, broken: None });
+        assert_eq!(
+            store.verify().await?,
+            Verification { entries: 6, pruned: 0, jobs: 2, broken: None }
+        );
         Ok(ledger)
     }
 
@@ -278,6 +281,10 @@ async fn a_record_that_makes_no_sense_is_an_error_and_never_an_empty_one() -> Ou
         let error = store.load(&job("a"), &tenant()).await.expect_err(sql);
         assert!(error.to_string().contains("is damaged"), "{sql}: {error}");
         assert!(error.remedy.contains("backup"), "{sql}: {}", error.remedy);
+        if !sql.contains("version") {
+            let broken = store.verify().await?.broken.ok_or("not noticed")?;
+            assert_eq!(broken.job, job("a").store_key(), "{sql}");
+        }
         // The other job's record is as good as ever.
         assert_eq!(store.load(&job("b"), &tenant()).await?.job.version.0, 2, "{sql}");
     }

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
-use serde::Serialize;
 
 use crate::{
     cli::{
         Exit,
+        check::{self, Check, Health},
         compose::{Program, Reach, Session},
         failure::{Failure, chain},
         names::Asked,
         render,
-        ui::{Tone, Ui, toned},
     },
     config::Settings,
     graph::Probe,
@@ -33,41 +32,13 @@ const CLOCK_OFF_BAD: Duration = Duration::from_secs(300);
 /// enough that a fleet of hundreds is not read whenever someone looks at its health.
 const JOBS_READ: usize = 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Health {
-    Ok,
-    Warning,
-    Failed,
-    Skipped,
-}
-
-/// One line of the report.
-#[derive(Debug, Serialize)]
-struct Check {
-    check: &'static str,
-    status: Health,
-    message: String,
-    remedy: Option<String>,
-}
-
-impl Check {
-    fn new(check: &'static str, status: Health, message: impl Into<String>) -> Self {
-        Self { check, status, message: message.into(), remedy: None }
-    }
-
-    fn remedy(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
-}
-
 pub(in crate::cli) async fn run(program: &Program) -> Result<Exit, Failure> {
     let ui = program.ui;
     let settings = match program.quiet_settings() {
         Ok(settings) => settings,
         Err(failure) => {
             let check = Check::new("configuration", Health::Failed, failure.message);
-            tell(ui, &Check { remedy: failure.remedy, ..check })?;
+            Check { remedy: failure.remedy, ..check }.tell(ui)?;
             return Ok(failure.exit);
         }
     };
@@ -76,13 +47,13 @@ pub(in crate::cli) async fn run(program: &Program) -> Result<Exit, Failure> {
         if check.status == Health::Failed {
             worst = worst.max(Exit::FAILED);
         }
-        tell(ui, check)
+        check.tell(ui)
     };
     for check in configuration(&settings) {
         report(&check)?;
     }
     let session = program.session_of(settings)?;
-    for check in store(&session).await {
+    for check in check::of_store(&**session.guard.store()).await {
         report(&check)?;
     }
     let reach = match session.reach() {
@@ -132,25 +103,6 @@ fn configuration(settings: &Settings) -> Vec<Check> {
         .iter()
         .map(|warning| Check::new("configuration", Health::Warning, warning.clone()));
     std::iter::once(Check::new("configuration", Health::Ok, message)).chain(warnings).collect()
-}
-
-async fn store(session: &Session) -> Vec<Check> {
-    let store = session.guard.store();
-    match store.report().await {
-        Ok(report) => {
-            let facts: Vec<String> =
-                report.facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
-            let message = format!("{}: {}", store.describe(), facts.join(", "));
-            let warnings = report
-                .warnings
-                .into_iter()
-                .map(|warning| Check::new("store", Health::Warning, warning));
-            std::iter::once(Check::new("store", Health::Ok, message)).chain(warnings).collect()
-        }
-        Err(error) => {
-            vec![Check::new("store", Health::Failed, chain(&error)).remedy(error.remedy.clone())]
-        }
-    }
 }
 
 async fn credential(reach: &Reach, session: &Session) -> Check {
@@ -299,22 +251,4 @@ async fn jobs(session: &Session) -> Vec<Check> {
         });
     }
     checks
-}
-
-fn tell(ui: Ui, check: &Check) -> Result<(), Failure> {
-    if ui.is_json() {
-        return ui.json(check);
-    }
-    let (word, tone) = match check.status {
-        Health::Ok => ("ok", Tone::Good),
-        Health::Warning => ("warning", Tone::Notice),
-        Health::Failed => ("FAILED", Tone::Bad),
-        Health::Skipped => ("skipped", Tone::Faint),
-    };
-    let mut text = format!("{} {}\n", toned(check.check, Tone::Strong), toned(word, tone));
-    text.push_str(&ui.paragraph(&check.message, "  "));
-    if let Some(remedy) = &check.remedy {
-        text.push_str(&ui.paragraph(&format!("next: {remedy}"), "  "));
-    }
-    ui.text(&text)
 }

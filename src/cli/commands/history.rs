@@ -16,7 +16,7 @@ use crate::{
         render,
         ui::{Tone, Ui, toned},
     },
-    model::{HistoryQuery, JournalEntry, Timestamp},
+    model::{HistoryQuery, JournalEntry, Timestamp, Verification},
     ports::StoreError,
 };
 
@@ -111,7 +111,8 @@ async fn verify(ui: Ui, session: &Session) -> Result<Exit, Failure> {
     let found = session.guard.store().verify().await.map_err(unavailable)?;
     if ui.is_json() {
         ui.json(&json!({
-            "entries": found.entries, "jobs": found.jobs, "broken": found.broken,
+            "entries": found.entries, "pruned": found.pruned, "jobs": found.jobs,
+            "broken": found.broken,
         }))?;
     } else if let Some(broken) = &found.broken {
         ui.text(&format!(
@@ -126,14 +127,18 @@ async fn verify(ui: Ui, session: &Session) -> Result<Exit, Failure> {
             ),
         ))?;
     } else {
-        ui.text(&format!(
-            "{} {} entries of {} jobs\n",
-            toned("the journal holds:", Tone::Good),
-            found.entries,
-            found.jobs
-        ))?;
+        ui.text(&format!("{} {}\n", toned("the journal holds:", Tone::Good), held(&found)))?;
     }
     Ok(if found.broken.is_some() { Exit::FAILED } else { Exit::OK })
+}
+
+/// How much of a journal holds.
+pub(super) fn held(found: &Verification) -> String {
+    let pruned = match found.pruned {
+        0 => String::new(),
+        pruned => format!(", after {pruned} that were pruned"),
+    };
+    format!("{} entries of {} jobs{pruned}", found.entries, found.jobs)
 }
 
 /// An entry as a person reads it.

@@ -31,7 +31,7 @@ pub(in crate::cli) struct StartArgs {
     pub(in crate::cli) jobs: Vec<String>,
     /// Read and decide, change nothing, spend nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(in crate::cli) dry_run: bool,
     /// Stay until the job has left Paused and Quarantine (default 10m)
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
           default_missing_value = "10m", value_parser = span)]

@@ -1,5 +1,4 @@
 use super::*;
-use crate::config::written::Raw;
 
 fn read(text: &str) -> Result<StoreUrl, ConfigError> {
     StoreUrl::read(&flag(text), &Environment::of([("HOME", "/home/me")]))
@@ -90,6 +89,17 @@ fn no_password_is_shown() {
     }
     let url = read("postgres://me@db:5432/x?sslmode=require").unwrap();
     assert_eq!(url.to_string(), "postgres://me@db:5432/x?sslmode=require");
+}
+
+#[test]
+fn a_flag_of_its_own_is_read_by_the_same_rules() {
+    let read = |text| StoreUrl::of_flag("--to", text, &Environment::of([("HOME", "/home/me")]));
+    assert_eq!(read("sqlite:~/l.db").unwrap(), (StoreUrl::Sqlite("/home/me/l.db".into()), None));
+    let (_, doubt) = read("postgres://me:hush@db/x").unwrap();
+    let doubt = doubt.unwrap();
+    assert!(doubt.starts_with("--to holds a password") && !doubt.contains("hush"), "{doubt}");
+    let error = read("/l.db").unwrap_err();
+    assert!(error.to_string().starts_with("--to = "), "{error}");
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn the_defaults_are_the_contracts() {
         (5, 10, 3)
     );
     assert_eq!(settings.auth.kind, AuthKind::Auto);
+    assert_eq!(settings.store.keep, Duration::from_hours(24 * 400));
     let guard = settings.guard;
     assert_eq!(guard.cooldown, Duration::from_mins(10));
     assert_eq!(guard.max_starts.get(), 3);

@@ -237,3 +237,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_journal_that_forgets_starts_that_count_is_refused() {
+    for (text, key) in [
+        ("[store]\nkeep = \"2d\"\n[guard]\nwindow = \"3d\"\n", "`window` of [guard]"),
+        ("[store]\nkeep = \"2d\"\n[guard]\ncooldown = \"3d\"\n", "`cooldown` of [guard]"),
+        (
+            "[store]\nkeep = \"2d\"\n[jobs.hr]\nservice_principal = \"x\"\nwindow = \"3d\"\n",
+            "`window` of [jobs.hr]",
+        ),
+    ] {
+        let (said, remedy) = with(text).error();
+        assert!(said.contains("[store] keep (2days)") && said.contains(key), "{said}");
+        assert_eq!(remedy, "set `keep` to at least 3days");
+    }
+    let long_enough = with("[store]\nkeep = \"3d\"\n[guard]\nwindow = \"3d\"\n").settings();
+    assert_eq!(long_enough.store.keep, std::time::Duration::from_hours(72));
+}

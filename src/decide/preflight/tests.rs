@@ -110,3 +110,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_reason_that_is_no_word_may_hide_one_that_needs_consent() {
+    for reason in [r#"[{"reason":"TooManyDeletes"}]"#, "Too Many", "TooManyDeletes\u{fffd}", "{}"] {
+        let got =
+            preflight(&policy(), &observation("Quarantine", "Active", Some(reason), false), &[]);
+        assert_eq!(word(&got), "unknownState", "{reason}");
+    }
+    for reason in ["EncounteredQuarantineException", "SomethingNew2"] {
+        let got =
+            preflight(&policy(), &observation("Quarantine", "Active", Some(reason), false), &[]);
+        assert_eq!(word(&got), "eligible", "{reason}");
+    }
+}

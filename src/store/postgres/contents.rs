@@ -8,9 +8,10 @@ use tokio_postgres::types::{ToSql, Type};
 use super::{
     fault::Trouble,
     journal::NONE,
-    load::{self, count, number},
+    load::{self, Loaded, count, number},
     name::Name,
     patience::Patience,
+    schema,
     session::Session,
     sql::Sql,
     transaction::{begin, begin_reading_sql, commit, roll_back},
@@ -30,13 +31,18 @@ pub(super) async fn contents(
     sql: &Sql,
     patience: &Patience<'_>,
     now: Option<i64>,
-) -> Result<Contents, Trouble> {
+) -> Result<Loaded<Contents>, Trouble> {
     let client = &session.client;
     client.batch_execute(&begin_reading_sql(patience)).await?;
+    if !schema::is_current(client.query_typed_one(&sql.version, &[]).await?.try_get(0)?)? {
+        client.batch_execute("COMMIT").await?;
+        return Ok(Loaded::Older);
+    }
     let as_of = load::now(session, sql, now).await?;
     let (mut jobs, mut tenants, mut journal) = (Vec::new(), Vec::new(), Vec::new());
     let query = format!(
-        "SELECT key, version, record, entries, head FROM {name}.jobs WHERE version > 0 ORDER BY key"
+        "SELECT key, version, record, entries, head, checkpoint FROM {name}.jobs
+         WHERE version > 0 ORDER BY key"
     );
     let mut rows = pin!(client.query_typed_raw(&query, NONE).await?);
     while let Some(row) = rows.try_next().await? {
@@ -46,6 +52,7 @@ pub(super) async fn contents(
             record: row.try_get(2)?,
             entries: count(row.try_get(3)?)?,
             head: JournalHash(row.try_get(4)?),
+            checkpoint: row.try_get(5)?,
         });
     }
     let query =
@@ -67,7 +74,7 @@ pub(super) async fn contents(
         });
     }
     client.batch_execute("COMMIT").await?;
-    Ok(Contents { as_of, jobs, tenants, journal })
+    Ok(Loaded::Found(Contents { as_of, jobs, tenants, journal }))
 }
 
 /// Fills empty tables, whole or not at all.
@@ -104,20 +111,23 @@ pub(super) async fn fill(
 
 async fn fill_jobs(session: &Session, name: &Name, jobs: &[StoredJob]) -> Result<(), Trouble> {
     let sql = format!(
-        "INSERT INTO {name}.jobs (key, version, record, entries, head)
-         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[])"
+        "INSERT INTO {name}.jobs (key, version, record, entries, head, checkpoint)
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[],
+                              $6::text[])"
     );
     let keys: Vec<&str> = jobs.iter().map(|job| job.key.as_str()).collect();
     let versions: Vec<i64> = jobs.iter().map(|j| number(j.version.0)).collect::<Result<_, _>>()?;
     let records: Vec<&str> = jobs.iter().map(|job| job.record.as_str()).collect();
     let entries: Vec<i64> = jobs.iter().map(|j| number(j.entries)).collect::<Result<_, _>>()?;
     let heads: Vec<&str> = jobs.iter().map(|job| job.head.0.as_str()).collect();
-    let values: [(&(dyn ToSql + Sync), Type); 5] = [
+    let checkpoints: Vec<Option<&str>> = jobs.iter().map(|job| job.checkpoint.as_deref()).collect();
+    let values: [(&(dyn ToSql + Sync), Type); 6] = [
         (&keys, Type::TEXT_ARRAY),
         (&versions, Type::INT8_ARRAY),
         (&records, Type::TEXT_ARRAY),
         (&entries, Type::INT8_ARRAY),
         (&heads, Type::TEXT_ARRAY),
+        (&checkpoints, Type::TEXT_ARRAY),
     ];
     session.client.execute_typed(&sql, &values).await?;
     Ok(())

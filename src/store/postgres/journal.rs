@@ -6,7 +6,12 @@ use futures_util::TryStreamExt as _;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{
-    fault::Trouble, load::count, patience::Patience, session::Session, sql::Sql,
+    fault::Trouble,
+    load::{Loaded, count},
+    patience::Patience,
+    schema,
+    session::Session,
+    sql::Sql,
     transaction::begin_reading_sql,
 };
 use crate::{
@@ -65,10 +70,18 @@ pub(super) async fn verify(
     session: &Session,
     sql: &Sql,
     patience: &Patience<'_>,
-) -> Result<Verification, Trouble> {
+) -> Result<Loaded<Verification>, Trouble> {
     let client = &session.client;
     client.batch_execute(&begin_reading_sql(patience)).await?;
+    if !schema::is_current(client.query_typed_one(&sql.version, &[]).await?.try_get(0)?)? {
+        client.batch_execute("COMMIT").await?;
+        return Ok(Loaded::Older);
+    }
     let mut audit = Audit::with_gaps();
+    let mut checkpoints = pin!(client.query_typed_raw(&sql.checkpoints, NONE).await?);
+    while let Some(row) = checkpoints.try_next().await? {
+        audit.checkpoint(row.try_get(0)?, row.try_get(1)?);
+    }
     let mut entries = pin!(client.query_typed_raw(&sql.entries, NONE).await?);
     while let Some(row) = entries.try_next().await? {
         audit.entry(&StoredEntry {
@@ -83,10 +96,10 @@ pub(super) async fn verify(
     let mut heads = pin!(client.query_typed_raw(&sql.heads, NONE).await?);
     while let Some(row) = heads.try_next().await? {
         let end = Chain { entries: count(row.try_get(1)?)?, head: JournalHash(row.try_get(2)?) };
-        audit.head(row.try_get(0)?, &end);
+        audit.head(row.try_get(0)?, &end, row.try_get(3)?);
     }
     client.batch_execute("COMMIT").await?;
     // A sequence skips numbers, so a number that is missing says nothing: what was removed shows in
     // the chain of its job.
-    Ok(audit.finish(None))
+    Ok(Loaded::Found(audit.finish(None)))
 }

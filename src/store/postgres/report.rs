@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{Moment, Timestamp},
-    ports::{Clock, StoreReport},
+    ports::{Clock, Finding, StoreReport},
 };
 
 /// A difference of clocks beyond this is told. It harms no start: only the server's clock counts
@@ -84,36 +84,51 @@ fn of_server(report: &mut StoreReport, row: &Row, address: &Address) -> Result<(
         fact("full_page_writes", text(4)?),
         fact("synchronous standbys", if synchronous.is_empty() { "none" } else { synchronous }),
     ]);
-    let mut warn = |when: bool, warning: &str| {
+    let mut find = |when: bool, finding: Finding| {
         if when {
-            report.warnings.push(warning.to_owned());
+            report.findings.push(finding);
         }
     };
-    warn(
+    find(
         standby || text(9)? == "on",
-        "it takes no writes (a standby, or read-only): name the primary in the URL",
+        Finding::grave(
+            "it takes no writes (a standby, or read-only)",
+            "name the primary in the URL",
+        ),
     );
-    warn(
+    find(
         text(2)? != "on",
-        "fsync is off: a crash of the server's machine forgets starts. Set `fsync = on`",
+        Finding::grave(
+            "fsync is off: a crash of the server's machine forgets starts",
+            "set `fsync = on`",
+        ),
     );
-    warn(
+    find(
         text(4)? != "on",
-        "full_page_writes is off: a crash may damage tables, unless the file system writes whole \
-         pages. Set `full_page_writes = on`",
+        Finding::grave(
+            "full_page_writes is off: a crash may damage tables, unless the file system writes \
+             whole pages",
+            "set `full_page_writes = on`",
+        ),
     );
-    warn(
+    find(
         standbys > 0 && synchronous.is_empty(),
-        "its standbys are asynchronous: a failover forgets the newest starts, and may start a job \
-         twice within its cool-down. Set `synchronous_standby_names` (docs/stores.md)",
+        Finding::notice(
+            "its standbys are asynchronous: a failover forgets the newest starts, and may start a \
+             job twice within its cool-down",
+            "set `synchronous_standby_names` (docs/stores.md)",
+        ),
     );
-    warn(
+    find(
         row.try_get::<_, Option<bool>>(7)?.unwrap_or_default(),
-        "the role is a superuser: use one with no more than it needs (docs/stores.md has the SQL)",
+        Finding::notice(
+            "the role is a superuser",
+            "use one with no more than it needs (docs/stores.md has the SQL)",
+        ),
     );
-    warn(
+    find(
         address.protection == Protection::None && !address.targets.iter().all(Target::is_local),
-        "the connection is not encrypted: use `sslmode=verify-full`",
+        Finding::notice("the connection is not encrypted", "use `sslmode=verify-full`"),
     );
     Ok(())
 }
@@ -127,9 +142,9 @@ fn of_clocks(report: &mut StoreReport, server: &Moment, before: Timestamp, after
     if apart > CLOCKS_DIFFER {
         let apart = humantime::format_duration(Duration::from_secs(apart.as_secs()));
         let way = if ahead > behind { "ahead of" } else { "behind" };
-        report.warnings.push(format!(
-            "its clock is {apart} {way} this host's: starts go by the server's clock alone, but \
-             set both by NTP, or the journal's times mislead"
+        report.findings.push(Finding::notice(
+            format!("its clock is {apart} {way} this host's"),
+            "set both by NTP: starts go by the server's clock alone, but the journal's times mislead",
         ));
     }
 }
@@ -144,9 +159,10 @@ fn of_ledger(report: &mut StoreReport, row: &Row) -> Result<(), Trouble> {
         fact("size", row.try_get::<_, Option<&str>>(3)?.unwrap_or("unknown")),
     ]);
     if row.try_get(4)? {
-        report
-            .warnings
-            .push("a table is unlogged: a crash empties it. `ALTER TABLE … SET LOGGED`".to_owned());
+        report.findings.push(Finding::grave(
+            "a table is unlogged: a crash empties it",
+            "`ALTER TABLE … SET LOGGED`",
+        ));
     }
     Ok(())
 }

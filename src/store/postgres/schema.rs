@@ -13,7 +13,7 @@ use crate::store::fault::{Fault, UPGRADE};
 
 /// What leads from each schema version to the next, from nothing to the newest; `{schema}` stands
 /// for the schema's name. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The schema version that this program writes.
 pub(super) fn newest() -> i32 {

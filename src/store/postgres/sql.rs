@@ -50,6 +50,15 @@ pub(super) struct Sql {
     pub(super) of_all: String,
     pub(super) entries: String,
     pub(super) heads: String,
+    pub(super) checkpoints: String,
+    pub(super) version: String,
+    /// For pruning: both ends of the journal, one at a time, the oldest, and their removal.
+    pub(super) ends: String,
+    pub(super) one_pruner: String,
+    pub(super) oldest: String,
+    pub(super) checkpoints_of: String,
+    pub(super) write_checkpoints: String,
+    pub(super) remove: String,
 }
 
 impl Sql {
@@ -152,7 +161,35 @@ impl Sql {
             entries: format!(
                 "SELECT seq, job, place, at, body, hash FROM {name}.journal ORDER BY seq"
             ),
-            heads: format!("SELECT key, entries, head FROM {name}.jobs ORDER BY key"),
+            heads: format!("SELECT key, entries, head, record FROM {name}.jobs ORDER BY key"),
+            checkpoints: format!(
+                "SELECT key, checkpoint FROM {name}.jobs WHERE checkpoint IS NOT NULL"
+            ),
+            version: format!("SELECT max(version) FROM {name}.ledger"),
+            ends: format!(
+                "SELECT (SELECT version FROM {name}.ledger), coalesce($1, {CLOCK}),
+                        (SELECT at FROM {name}.journal ORDER BY seq LIMIT 1), newest.seq, newest.at,
+                        pg_catalog.has_table_privilege('{name}.journal', 'DELETE')
+                 FROM (SELECT) AS one LEFT JOIN
+                      (SELECT seq, at FROM {name}.journal ORDER BY seq DESC LIMIT 1) AS newest ON true"
+            ),
+            one_pruner: format!(
+                "SELECT pg_catalog.pg_try_advisory_xact_lock(
+                     pg_catalog.hashtextextended('startguard prune {name}', 0))"
+            ),
+            oldest: format!(
+                "SELECT seq, job, place, at, body, hash FROM {name}.journal ORDER BY seq LIMIT $1"
+            ),
+            checkpoints_of: format!(
+                "SELECT key, checkpoint FROM {name}.jobs
+                 WHERE key = ANY($1) AND checkpoint IS NOT NULL"
+            ),
+            write_checkpoints: format!(
+                "UPDATE {name}.jobs AS job SET checkpoint = new.checkpoint
+                 FROM unnest($1::text[], $2::text[]) AS new (key, checkpoint)
+                 WHERE job.key = new.key"
+            ),
+            remove: format!("DELETE FROM {name}.journal WHERE seq = ANY($1)"),
         }
     }
 

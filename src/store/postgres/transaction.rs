@@ -7,6 +7,12 @@
 use super::{fault::Trouble, patience::Patience, session::Session};
 use crate::store::fault::Fault;
 
+/// Longest time, in milliseconds, that the server waits for the next statement of a transaction that
+/// writes. It may hold the tenant's row, for which all jobs of the tenant wait: a host that was
+/// stopped or cut off just then must not keep the others for as long as a call may take. The writer
+/// has nothing to do between two statements, and no round trip takes a second.
+const LONGEST_STANDSTILL: u128 = 1_000;
+
 /// Begins a transaction that writes.
 ///
 /// - Read committed: what decides is one row's version, under that row's lock.
@@ -14,12 +20,14 @@ use crate::store::fault::Fault;
 ///   storage", on the synchronous standbys too, if there are any; `remote_apply` stays.
 /// - It is not made to write where the server, the database or the role says read-only: whoever says
 ///   so (a managed service whose disk is nearly full, for example) has a reason.
-/// - The timeouts end the transaction soon after its caller has given up, whatever became of it.
+/// - The timeouts end the transaction soon after its caller has given up, whatever became of it. One
+///   that stands still is ended sooner.
 fn begin_sql(patience: &Patience<'_>) -> String {
     let (left, lock) = (patience.of_server(), lock_limit(patience));
+    let idle = left.min(LONGEST_STANDSTILL);
     format!(
         "{};
-         SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = {left};
+         SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = {idle};
          SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
          WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
         begin_swap_sql(patience)

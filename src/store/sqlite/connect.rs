@@ -33,6 +33,8 @@ pub(super) fn create(path: &Path) -> Result<(), Fault> {
         .into_temp_path();
     {
         let mut connection = Connection::open_with_flags(&draft, flags())?;
+        // The draft is brought to the disk once, below, when it is whole.
+        connection.pragma_update(None, "synchronous", "OFF")?;
         schema::create(&mut connection)?;
         // Nobody else knows this file, so nobody is in the way of the switch.
         switch_to_wal(&connection)?;

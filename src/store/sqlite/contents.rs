@@ -6,15 +6,15 @@ use super::ledger::{Ledger, count, number};
 use crate::{
     model::{JournalHash, Moment},
     ports::{Contents, Filled, StoredJob, StoredLink, StoredTenant, Version},
-    store::fault::Fault,
+    store::{checkpoint::Checkpoint, fault::Fault},
 };
 
 /// Reads everything, in one read transaction.
 pub(super) fn contents(ledger: &mut Ledger, as_of: Moment) -> Result<Contents, Fault> {
     let transaction = ledger.connection.transaction()?;
     let mut found = Contents { as_of, jobs: Vec::new(), tenants: Vec::new(), journal: Vec::new() };
-    let mut statement =
-        transaction.prepare("SELECT key, version, record, entries, head FROM jobs ORDER BY key")?;
+    let mut statement = transaction
+        .prepare("SELECT key, version, record, entries, head, checkpoint FROM jobs ORDER BY key")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         found.jobs.push(StoredJob {
@@ -23,6 +23,7 @@ pub(super) fn contents(ledger: &mut Ledger, as_of: Moment) -> Result<Contents, F
             record: row.get(2)?,
             entries: count(row.get(3)?)?,
             head: JournalHash(row.get(4)?),
+            checkpoint: row.get(5)?,
         });
     }
     let mut statement =
@@ -60,13 +61,18 @@ pub(super) fn fill(ledger: &mut Ledger, contents: &Contents) -> Result<Filled, F
     if used {
         return Ok(Filled::InUse);
     }
+    // Numbers go on after those that were pruned, see `Audit::checkpoint`.
+    let mut seq = 0_u64;
     for job in &contents.jobs {
+        let pruned = Checkpoint::read(&job.key, job.checkpoint.as_deref())?.entries;
+        seq = seq.saturating_add(pruned);
         let (version, entries) = (number(job.version.0)?, number(job.entries)?);
         transaction
             .prepare_cached(
-                "INSERT INTO jobs (key, version, record, entries, head) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO jobs (key, version, record, entries, head, checkpoint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute((&job.key, version, &job.record, entries, &job.head.0))?;
+            .execute((&job.key, version, &job.record, entries, &job.head.0, &job.checkpoint))?;
     }
     for tenant in &contents.tenants {
         transaction
@@ -74,12 +80,14 @@ pub(super) fn fill(ledger: &mut Ledger, contents: &Contents) -> Result<Filled, F
             .execute((&tenant.key, number(tenant.version.0)?, &tenant.record))?;
     }
     for link in &contents.journal {
+        seq = seq.saturating_add(1);
         let place = number(link.place)?;
         transaction
             .prepare_cached(
-                "INSERT INTO journal (job, place, at, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO journal (seq, job, place, at, body, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute((&link.job, place, link.at, &link.body, &link.hash.0))?;
+            .execute((number(seq)?, &link.job, place, link.at, &link.body, &link.hash.0))?;
     }
     transaction.commit()?;
     Ok(Filled::Yes)

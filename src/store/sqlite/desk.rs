@@ -7,13 +7,13 @@ use super::{
     file::{self, Presence},
     journal,
     ledger::{self, Ledger},
-    report,
+    prune, report,
     turn::Turnstile,
     worker::Gone,
 };
 use crate::{
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
-    ports::{Change, Clock, Contents, Filled, Snapshot, StoreReport, Versioned},
+    ports::{Change, Clock, Contents, Filled, Pruned, Snapshot, StoreReport, Versioned},
     store::fault::Fault,
 };
 
@@ -55,19 +55,8 @@ impl Desk {
 
     /// Writes the change; false if someone else was first.
     pub(super) fn commit(&mut self, change: Change, gone: Gone<'_>) -> Result<bool, Fault> {
-        self.open_for_writing()?;
-        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
-        else {
-            return Err(Fault::new("could not be opened", "try again"));
-        };
-        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
-        if gone() {
-            return Err(Fault::new("was asked for something nobody waits for", "ask again"));
-        }
         let clock = Arc::clone(&self.clock);
-        let written = ledger::commit(ledger, change, || clock.wall());
-        drop(turn);
-        self.keep_if_well(written)
+        self.in_turn(gone, |ledger| ledger::commit(ledger, change, || clock.wall()))
     }
 
     /// Goes as far towards a commit as can be gone without changing anything.
@@ -75,24 +64,7 @@ impl Desk {
         if let Presence::Missing = self.look()? {
             return file::may_be_created(&self.path);
         }
-        self.open_for_writing()?;
-        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
-        else {
-            return Err(Fault::new("could not be opened", "try again"));
-        };
-        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
-        if gone() {
-            return Err(Fault::new("was asked for something nobody waits for", "ask again"));
-        }
-        let written = ledger::try_to_write(ledger);
-        drop(turn);
-        self.keep_if_well(written)
-    }
-
-    /// Closes the ledger; the next call opens it again.
-    pub(super) fn close(&mut self) {
-        self.ledger = None;
-        self.turnstile = None;
+        self.in_turn(gone, ledger::try_to_write)
     }
 
     pub(super) fn history(
@@ -105,7 +77,7 @@ impl Desk {
 
     pub(super) fn verify(&mut self, gone: Gone<'_>) -> Result<Verification, Fault> {
         let found = self.read(|ledger| journal::verify(ledger, gone))?;
-        Ok(found.unwrap_or(Verification { entries: 0, jobs: 0, broken: None }))
+        Ok(found.unwrap_or_default())
     }
 
     pub(super) fn report(&mut self) -> Result<StoreReport, Fault> {
@@ -121,16 +93,24 @@ impl Desk {
         Ok(found.unwrap_or(Contents { as_of, jobs, tenants, journal }))
     }
 
-    pub(super) fn fill(&mut self, contents: &Contents) -> Result<Filled, Fault> {
-        self.open_for_writing()?;
-        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
-        else {
-            return Err(Fault::new("could not be opened", "try again"));
-        };
-        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
-        let filled = contents::fill(ledger, contents);
-        drop(turn);
-        self.keep_if_well(filled)
+    pub(super) fn fill(&mut self, contents: &Contents, gone: Gone<'_>) -> Result<Filled, Fault> {
+        self.in_turn(gone, |ledger| contents::fill(ledger, contents))
+    }
+
+    /// Removes entries that are past their time; takes no turn where there are none.
+    pub(super) fn prune(
+        &mut self,
+        keep: Duration,
+        most: u32,
+        gone: Gone<'_>,
+    ) -> Result<Pruned, Fault> {
+        let now = self.clock.wall();
+        let due = self.read(|ledger| prune::is_due(ledger, keep, now))?;
+        if due != Some(true) {
+            return Ok(Pruned::default());
+        }
+        let clock = Arc::clone(&self.clock);
+        self.in_turn(gone, |ledger| prune::prune(ledger, keep, most, || clock.wall()))
     }
 
     fn now(&self) -> Moment {
@@ -151,6 +131,26 @@ impl Desk {
         let Some(ledger) = self.ledger.as_mut() else { return Ok(None) };
         let result = read(ledger);
         self.keep_if_well(result).map(Some)
+    }
+
+    /// Waits for a turn and writes in it, unless nobody waits for that any more.
+    fn in_turn<T>(
+        &mut self,
+        gone: Gone<'_>,
+        write: impl FnOnce(&mut Ledger) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.open_for_writing()?;
+        let (Some(ledger), Some(turnstile)) = (self.ledger.as_mut(), self.turnstile.as_ref())
+        else {
+            return Err(Fault::new("could not be opened", "try again"));
+        };
+        let turn = turnstile.wait().map_err(|error| file::cannot_lock(&self.path, error))?;
+        if gone() {
+            return Err(Fault::new("was asked for something nobody waits for", "ask again"));
+        }
+        let written = write(ledger);
+        drop(turn);
+        self.keep_if_well(written)
     }
 
     fn open_for_writing(&mut self) -> Result<(), Fault> {

@@ -58,6 +58,12 @@ pub(super) fn history(
 pub(super) fn verify(ledger: &mut Ledger, gone: Gone<'_>) -> Result<Verification, Fault> {
     let transaction = ledger.connection.transaction()?;
     let mut audit = Audit::gapless();
+    let mut checkpoints =
+        transaction.prepare("SELECT key, checkpoint FROM jobs WHERE checkpoint IS NOT NULL")?;
+    let mut rows = checkpoints.query([])?;
+    while let Some(row) = rows.next()? {
+        audit.checkpoint(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+    }
     let mut entries =
         transaction.prepare("SELECT seq, job, place, at, body, hash FROM journal ORDER BY seq")?;
     let mut rows = entries.query([])?;
@@ -76,11 +82,12 @@ pub(super) fn verify(ledger: &mut Ledger, gone: Gone<'_>) -> Result<Verification
             return Err(Fault::new("was asked for something nobody waits for", "ask again"));
         }
     }
-    let mut heads = transaction.prepare("SELECT key, entries, head FROM jobs ORDER BY key")?;
+    let mut heads =
+        transaction.prepare("SELECT key, entries, head, record FROM jobs ORDER BY key")?;
     let mut rows = heads.query([])?;
     while let Some(row) = rows.next()? {
         let end = Chain { entries: count(row.get(1)?)?, head: JournalHash(row.get(2)?) };
-        audit.head(row.get_ref(0)?.as_str()?, &end);
+        audit.head(row.get_ref(0)?.as_str()?, &end, row.get_ref(3)?.as_str()?);
     }
     // The last number that AUTOINCREMENT gave out. A ledger without any entry has no such row.
     let mut issued = transaction.prepare("SELECT seq FROM sqlite_sequence WHERE name='journal'")?;

@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{ledger::Ledger, schema, turn::beside};
-use crate::{ports::StoreReport, store::fault::Fault};
+use crate::{
+    ports::{Finding, StoreReport},
+    store::fault::Fault,
+};
 
 /// File systems on which locks, or the memory that WAL shares between processes, cannot be trusted:
 /// `f_type` of statfs(2) and what it is.
@@ -25,7 +28,7 @@ const NETWORK: &[(i64, &str)] = &[
 pub(super) fn of_nothing(path: &Path) -> StoreReport {
     let facts = vec![fact("file", "not there yet; the first start makes it")];
     let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
-    StoreReport { facts, warnings: folder.and_then(network_warning).into_iter().collect() }
+    StoreReport { facts, findings: folder.and_then(on_network).into_iter().collect() }
 }
 
 /// The report on an open ledger. Reads every page: SQLite's own check is part of it.
@@ -49,36 +52,35 @@ pub(super) fn of_ledger(ledger: &Ledger, path: &Path) -> Result<StoreReport, Fau
         fact("entries", number("SELECT count(*) FROM journal")?),
         fact("integrity", "ok"),
     ];
-    let warnings =
-        network_warning(path).into_iter().chain(mode_warning(path)).chain(folder_warning(path));
-    Ok(StoreReport { facts, warnings: warnings.collect() })
+    let findings = on_network(path).into_iter().chain(open_file(path)).chain(open_folder(path));
+    Ok(StoreReport { facts, findings: findings.collect() })
 }
 
 fn fact(name: &str, value: impl ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
 
-fn mode_warning(path: &Path) -> Option<String> {
+fn open_file(path: &Path) -> Option<Finding> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then(|| {
-        let path = path.display();
-        format!("others may touch the ledger (mode {mode:04o}): `chmod 600 '{path}'`")
+        let problem = format!("others may touch the ledger (mode {mode:04o})");
+        Finding::notice(problem, format!("`chmod 600 '{}'`", path.display()))
     })
 }
 
 /// Who may write the folder may replace the ledger. A sticky folder such as /tmp lets nobody
 /// replace another's file.
-fn folder_warning(path: &Path) -> Option<String> {
+fn open_folder(path: &Path) -> Option<Finding> {
     let folder = path.parent()?;
     let mode = fs::metadata(folder).ok()?.permissions().mode();
     (mode & 0o022 != 0 && mode & 0o1000 == 0).then(|| {
-        let (folder, mode) = (folder.display(), mode & 0o777);
-        format!("others may replace the ledger (folder mode {mode:04o}): `chmod go-w '{folder}'`")
+        let problem = format!("others may replace the ledger (folder mode {:04o})", mode & 0o777);
+        Finding::notice(problem, format!("`chmod go-w '{}'`", folder.display()))
     })
 }
 
 #[cfg(target_os = "linux")]
-fn network_warning(path: &Path) -> Option<String> {
+fn on_network(path: &Path) -> Option<Finding> {
     let found = rustix::fs::statfs(path).ok()?;
     // The field's type differs by platform; only its low 32 bits mean anything.
     #[cfg_attr(
@@ -87,13 +89,13 @@ fn network_warning(path: &Path) -> Option<String> {
     )]
     let magic = i64::from(found.f_type) & 0xffff_ffff;
     let (_, name) = NETWORK.iter().find(|(known, _)| *known == magic)?;
-    Some(format!(
-        "it is on {name}, where file locks are not to be trusted: move it to a local disk, or use \
-         postgres:// to share it between machines"
+    Some(Finding::grave(
+        format!("it is on {name}, where file locks are not to be trusted"),
+        "move it to a local disk, or use postgres:// to share it between machines",
     ))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn network_warning(_: &Path) -> Option<String> {
+fn on_network(_: &Path) -> Option<Finding> {
     None
 }

@@ -10,10 +10,12 @@ pub(super) const APPLICATION_ID: i64 = 0x5347_4c44;
 /// What leads from each schema version to the next, from nothing to the newest. `PRAGMA
 /// user_version` is the number of steps that a file has taken. Steps are only ever added.
 ///
-/// `jobs.entries` and `jobs.head` are the end of the job's chain. `journal.seq` never skips a number
+/// `jobs.entries` and `jobs.head` are the end of the job's chain, `jobs.checkpoint` is where it begins
+/// once entries were pruned. `journal.seq` never skips a number
 /// (a transaction that fails gives its numbers back), so a number that is missing is an entry that
 /// was removed. `journal.at` is in nanoseconds since 1970.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE jobs (
         key TEXT PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -35,7 +37,11 @@ const STEPS: &[&str] = &["
         hash TEXT NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX journal_by_job ON journal (job, place);
-"];
+",
+    "
+    ALTER TABLE jobs ADD COLUMN checkpoint TEXT;
+",
+];
 
 /// The schema version that this program writes.
 pub(super) fn newest() -> i64 {

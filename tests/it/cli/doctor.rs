@@ -47,7 +47,7 @@ async fn all_is_well() {
     configuration ok
       [home]/.config/startguard/startguard.toml; 1 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: schema 1, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
+      sqlite:[home]/state/ledger.db: schema 2, journal mode wal, synchronous full, size [n] bytes, log size [n] bytes, jobs 1, entries 2, integrity ok
     credential ok
       the token in STARTGUARD_TOKEN
     graph ok
@@ -250,8 +250,8 @@ async fn a_ledger_that_others_may_touch() {
     fs::set_permissions(desk.host.ledger(), fs::Permissions::from_mode(0o644)).unwrap();
     let ran = desk.json(&["doctor"]).await;
     let warning = ran.ended(0).lines().into_iter().find(|line| line["status"] == "warning");
-    let message = warning.unwrap()["message"].clone();
-    assert!(message.as_str().unwrap().contains("chmod 600"), "{message}");
+    let remedy = warning.unwrap()["remedy"].clone();
+    assert!(remedy.as_str().unwrap().contains("chmod 600"), "{remedy}");
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ async fn a_journal_that_holds_verifies() {
     the journal holds: 4 entries of 2 jobs
     ");
     let verified = desk.json(&["history", "--verify"]).await.ended(0).only();
-    assert_eq!(verified, json!({"entries": 4, "jobs": 2, "broken": null}));
+    assert_eq!(verified, json!({"entries": 4, "pruned": 0, "jobs": 2, "broken": null}));
 }
 
 #[tokio::test]
@@ -170,6 +170,7 @@ async fn a_changed_entry_is_named() {
     broken.seq: number
     entries: number
     jobs: number
+    pruned: number
     ");
 }
 

@@ -343,9 +343,9 @@ async fn what_a_hostile_service_says_is_told_readably() {
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/code: denied (unknownState)
       the job's status code "Paused�[2J�]0;owned��31m  INFO forged �txt�" is not one startguard knows
       next: look at the job in the Entra admin centre; a newer startguard may know the code
-    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/reason: started
-      was Quarantine (TooMany�[2J�]0;owned��31m  INFO forged �txt�)
-      next: `startguard status 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/reason` shows how it goes
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/reason: denied (unknownState)
+      the job is Quarantine, and its quarantine's reason "TooMany�[2J�]0;owned��31m  INFO forged �txt�" is none that Graph gives
+      next: look at the job in the Entra admin centre, and at what lies between here and Graph
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/refused: failed (forbidden)
       Graph refused the call (HTTP 403 Denied�[2J�]0;owned��31m  INFO forged �txt�: No.�[2J�]0;owned��31m  INFO forged �txt�)
       next: the caller needs Application.ReadWrite.OwnedBy (for apps it owns) or Synchronization.ReadWrite.All, with admin consent; a signed-in user also needs to own the app or hold Application Administrator or Cloud Application Administrator

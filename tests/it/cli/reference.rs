@@ -83,7 +83,7 @@ async fn completions_and_man_pages_are_printed() {
         .map(|page| page.unwrap().file_name().into_string().unwrap())
         .collect();
     pages.sort();
-    assert_snapshot!(pages.join(" "), @"startguard-completions.1 startguard-demo.1 startguard-doctor.1 startguard-emulator.1 startguard-history.1 startguard-hold.1 startguard-list.1 startguard-man.1 startguard-release.1 startguard-reset.1 startguard-start.1 startguard-status.1 startguard.1");
+    assert_snapshot!(pages.join(" "), @"startguard-completions.1 startguard-demo.1 startguard-doctor.1 startguard-emulator.1 startguard-history.1 startguard-hold.1 startguard-list.1 startguard-man.1 startguard-release.1 startguard-reset.1 startguard-start.1 startguard-status.1 startguard-store-check.1 startguard-store-migrate.1 startguard-store-prune.1 startguard-store.1 startguard.1");
     fs::write(host.home.path().join("file"), "").unwrap();
     let ran = host.run(&["man", "--dir", "file"]).await;
     assert_snapshot!(ran.told(), @r"

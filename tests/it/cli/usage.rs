@@ -56,6 +56,12 @@ async fn wrong_flags_are_told_with_what_was_meant() {
         (&["history", "--limit", "many"], "--limit"),
         (&["history", "--since", "yesterday"], "2026-11-23"),
         (&["history", "--verify", &job], "cannot be used with"),
+        (&["store", "chekc"], "check"),
+        (&["store", "migrate", "--from", "sqlite:a.db"], "--to"),
+        (&["store", "migrate", "--from", "a.db", "--to", "sqlite:b.db"], "--from = \"a.db\""),
+        (&["store", "migrate", "--from", "sqlite:a.db", "--to", "mysql:b"], "--to: \"mysql\""),
+        (&["store", "migrate", "--from", "sqlite:a.db", "--to", "sqlite:./a.db"], "one store"),
+        (&["store", "migrate", "--from", "sqlite:a.db", "--to", "postgres://db/x?ssl=1"], "ssl"),
         (&["-o", "yaml", "history"], "yaml"),
         (&["-v", "-q", "history"], "cannot be used with"),
         (&["completions", "basic"], "basic"),
@@ -199,7 +205,7 @@ async fn wrong_flags_and_variables_of_the_configuration() {
         (flag("--cloud", "moon"), "usgov"),
         (flag("--auth", "magic"), "managed-identity"),
         (flag("--store", "sqlite:"), "names no file"),
-        (flag("--store", "postgres://u@h/d"), "postgres"),
+        (flag("--store", "postgres://u@h/d?sslmod=require"), "sslmode"),
         (flag("--config", "/nowhere/startguard.toml"), "/nowhere/startguard.toml"),
         (with("STARTGUARD_GRAPH_ENDPOINT", "http://192.0.2.1"), "STARTGUARD_GRAPH_ENDPOINT"),
         (with("STARTGUARD_GUARD_COOLDWON", "5m"), "STARTGUARD_GUARD_COOLDOWN"),
@@ -281,10 +287,10 @@ async fn stores_that_cannot_be_used() {
     exit 1
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
-      the store sqlite:[home]/state/ledger.db has schema 99, and this program knows schemas up to 1
+      the store sqlite:[home]/state/ledger.db has schema 99, and this program knows schemas up to 2
       next: use a startguard at least as new as the one that wrote it; starts stay off until then
     ");
-    desk.host.tamper("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    desk.host.tamper("PRAGMA user_version = 2; PRAGMA application_id = 7");
     let ran = desk.run(&["start", &job("job")]).await;
     assert_snapshot!(ran.told(), @r"
     exit 1

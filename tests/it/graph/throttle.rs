@@ -107,13 +107,21 @@ async fn a_date_in_the_future_is_a_wait() {
 }
 
 #[tokio::test]
-async fn garbage_and_no_wait_at_all_leave_the_usual_repeat() {
-    for retry_after in [
-        RetryAfter::Raw("soon".to_owned()),
-        RetryAfter::Raw("-1".to_owned()),
-        RetryAfter::Raw("Mon, 23 Nov 1999 09:00:00 GMT".to_owned()),
-        RetryAfter::Seconds(0),
-    ] {
+async fn a_wait_that_cannot_be_read_is_a_minute() {
+    for said in ["soon", "-1", "120.7", "+120"] {
+        let rule = saying(429, RetryAfter::Raw(said.to_owned()));
+        let emulator = emulator([FaultRule::on(OperationKind::GetJob, rule).times(1)]).await;
+        let told = graph(settings(emulator.base_url())).job(&key(), soon()).await;
+        assert_eq!(told.throttle, Some((429, Duration::from_secs(60))), "{said}");
+        assert_eq!(emulator.counts().graph_requests, 1, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn no_wait_at_all_leaves_the_usual_repeat() {
+    for retry_after in
+        [RetryAfter::Raw("Mon, 23 Nov 1999 09:00:00 GMT".to_owned()), RetryAfter::Seconds(0)]
+    {
         let rule = FaultRule::on(OperationKind::GetJob, saying(429, retry_after.clone()));
         let emulator = emulator([rule.times(1)]).await;
         let told = graph(settings(emulator.base_url())).job(&key(), soon()).await;
