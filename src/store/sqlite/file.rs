@@ -48,11 +48,16 @@ pub(super) fn look(path: &Path) -> Result<Presence, Fault> {
 
 /// Nothing is there. Did something go missing?
 fn missing(path: &Path) -> Result<Presence, Fault> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(Fault::new(
-            "is a link to a file that is not there",
-            "bring its target back (is a disk not mounted?) or remove the link",
-        ));
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {
+            return Err(Fault::new(
+                "is a link to a file that is not there",
+                "bring its target back (is a disk not mounted?) or remove the link",
+            ));
+        }
+        // Somebody made it between the two looks.
+        Ok(_) => return look(path),
+        Err(_) => {}
     }
     if fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return Err(Fault::damaged("is gone, and its log (-wal) with the last commits is there"));

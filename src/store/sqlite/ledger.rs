@@ -89,9 +89,9 @@ pub(super) fn commit(
     now: impl FnOnce() -> Timestamp,
 ) -> Result<bool, Fault> {
     // A lease without a word in the journal need not survive a power cut: its holder does not, and
-    // the next flush, of the intent, brings it along. It is a third of what a start would flush.
-    let is_lease =
-        change.tenant.is_none() && change.job.as_ref().is_some_and(|job| job.entries.is_empty());
+    // the next flush, of the intent, brings it along. It is a third of what a start would flush. Nor
+    // need what it is charged for at the tenant's: pace counts seconds, a power cut takes longer.
+    let is_lease = change.job.as_ref().is_some_and(|job| job.entries.is_empty());
     let synchronous = if is_lease { "NORMAL" } else { "FULL" };
     ledger.connection.pragma_update(None, "synchronous", synchronous)?;
     // Dropped without a commit, it undoes everything.

@@ -120,7 +120,7 @@ async fn a_wait_that_cannot_be_read_is_a_minute() {
 #[tokio::test]
 async fn no_wait_at_all_leaves_the_usual_repeat() {
     for retry_after in
-        [RetryAfter::Raw("Mon, 23 Nov 1999 09:00:00 GMT".to_owned()), RetryAfter::Seconds(0)]
+        [RetryAfter::Raw("Tue, 23 Nov 1999 09:00:00 GMT".to_owned()), RetryAfter::Seconds(0)]
     {
         let rule = FaultRule::on(OperationKind::GetJob, saying(429, retry_after.clone()));
         let emulator = emulator([rule.times(1)]).await;
