@@ -53,7 +53,9 @@ impl Fleet {
             .env("STARTGUARD_GRAPH_ENDPOINT", &self.graph)
             .env("STARTGUARD_STORE", &self.store)
             .env("STARTGUARD_OUTPUT", "json")
-            // Each round has a job of its own, and they share one tenant.
+            // Each round has a job of its own, and they share one tenant and its pace.
+            .env("STARTGUARD_GRAPH_REQUESTS_PER_SECOND", "1000000")
+            .env("STARTGUARD_GRAPH_BURST", "1000000")
             .env("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "100000")
             .envs(settings.iter().copied())
             .args(args)
