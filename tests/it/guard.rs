@@ -6,6 +6,7 @@ mod doubt;
 mod faults;
 mod health;
 mod operator;
+mod pace;
 mod sharing;
 mod stopping;
 mod time;
