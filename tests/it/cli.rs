@@ -11,6 +11,7 @@ mod list;
 mod naming;
 mod operate;
 mod output;
+mod peers;
 mod reference;
 mod scrub;
 mod several;
