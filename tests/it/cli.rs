@@ -5,6 +5,7 @@
 
 mod canary;
 mod doctor;
+mod full_disk;
 mod history;
 mod hostile;
 mod list;

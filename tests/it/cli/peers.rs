@@ -6,9 +6,13 @@
 //! read and to the start.
 
 mod answers;
+mod authority;
 mod case;
+mod changes;
+mod naive;
 mod one;
 mod openings;
+mod proxy;
 mod row;
 mod server;
 mod streams;
@@ -44,8 +48,7 @@ async fn play_all(wire: Wire, on: Method) {
     rows.extend(streams::rows());
     rows.extend(openings::rows());
     let cases = rows.iter().enumerate();
-    let cases: Vec<Case> =
-        cases.filter_map(|(nth, row)| Case::of(row, nth, wire, on)).collect();
+    let cases: Vec<Case> = cases.filter_map(|(nth, row)| Case::of(row, nth, wire, on)).collect();
     assert!(cases.len() > 100, "{} cases only", cases.len());
 
     let mut playing = JoinSet::new();

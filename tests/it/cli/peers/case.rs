@@ -8,13 +8,13 @@ use std::sync::{
 use tokio::sync::Semaphore;
 
 use super::{
-    super::{Host, Ran, job},
+    super::{Call, Host, Ran, job},
     row::{Play, Read, Row, Start, Where},
     server::{Opening, Paper, Part, Server, Step},
     wire::{Heard, Method, Talk, Wire},
 };
 
-const TOKEN: &str = "a-canary-of-the-hostile-peers";
+pub(super) const TOKEN: &str = "a-canary-of-the-hostile-peers";
 
 /// Where a row's deadline is what is waited for. A good read must fit in it on a busy machine.
 const SHORT: &str = "3s";
@@ -201,7 +201,13 @@ fn exit_of(outcome: &str) -> i32 {
     }
 }
 
-fn ask(host: &Host, args: &[&str], timeout: &str) -> impl Future<Output = Ran> + use<> {
+/// Calls the binary with a deadline for each request.
+pub(super) fn ask(host: &Host, args: &[&str], timeout: &str) -> impl Future<Output = Ran> + use<> {
+    call(host, args, timeout).run()
+}
+
+/// The same before it is made.
+pub(super) fn call(host: &Host, args: &[&str], timeout: &str) -> Call {
     host.call(args)
         .patient_never()
         .env("STARTGUARD_OUTPUT", "json")
@@ -210,7 +216,6 @@ fn ask(host: &Host, args: &[&str], timeout: &str) -> impl Future<Output = Ran> +
         .env("STARTGUARD_GRAPH_REQUEST_TIMEOUT", timeout)
         .env("STARTGUARD_GUARD_LEASE", "120s")
         .env("STARTGUARD_GUARD_STATUS_MAX_AGE", "60s")
-        .run()
 }
 
 /// A service that is well but for its first GET or its first POST.

@@ -101,7 +101,9 @@ impl fmt::Debug for Paper {
 
 impl Paper {
     pub(super) fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let made =
+            rcgen::generate_simple_self_signed(["127.0.0.1", "graph.invalid"].map(str::to_owned))
+                .unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -157,6 +157,7 @@ fn method_and_path(mut block: &[u8]) -> Option<(Method, Vec<u8>)> {
             match take_integer(7, &mut block)? {
                 2 => method = Some(Method::Get),
                 3 => method = Some(Method::Post),
+                4 => path = Some(b"/".to_vec()),
                 _ => {}
             }
             continue;

@@ -52,10 +52,18 @@ pub(super) fn listen(wire: Wire, connection: usize, arrived: &mut Vec<u8>) -> Op
     }
 }
 
-/// A head up to its empty line: our requests have no bodies.
+/// A head up to its empty line, and a body of the length that it tells: only those for tokens have one.
 fn listen_one(connection: usize, arrived: &mut Vec<u8>) -> Option<Said> {
-    let end = arrived.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head: Vec<u8> = arrived.drain(..end + 4).collect();
+    let end = 4 + arrived.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let length = String::from_utf8_lossy(&arrived[..end]).lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let whole = end + length.unwrap_or(0);
+    if arrived.len() < whole {
+        return None;
+    }
+    let head: Vec<u8> = arrived.drain(..whole).take(end).collect();
     let mut words = head.split(|byte| *byte == b' ');
     let method = match words.next() {
         Some(b"GET") => Method::Get,
