@@ -49,7 +49,7 @@ async fn play_all(wire: Wire, on: Method) {
     rows.extend(openings::rows());
     let cases = rows.iter().enumerate();
     let cases: Vec<Case> = cases.filter_map(|(nth, row)| Case::of(row, nth, wire, on)).collect();
-    assert!(cases.len() > 100, "{} cases only", cases.len());
+    assert!(cases.len() > 140, "{} cases only", cases.len());
 
     let mut playing = JoinSet::new();
     let mut names = std::collections::HashMap::new();
@@ -87,4 +87,15 @@ async fn a_start_over_http_1_is_one_post() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_over_http_2_is_one_post() {
     play_all(Wire::Two, Method::Post).await;
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_sent_nothing() {
+    let host = super::Host::new("https://graph.invalid");
+    // Whether a name that nobody may have is said not to be there, or nobody says anything.
+    let call = host.call(&["start", &super::job("job"), "-o", "json"]).patient_never();
+    let ran = call.env("STARTGUARD_GRAPH_CONNECT_TIMEOUT", "1s").run().await;
+    assert_eq!(ran.ended(1).outcome(), "failed/graphUnavailable");
+    assert_eq!(ran.only()["graph"]["starts"], 0);
+    assert_eq!(ran.only()["graph"]["reads"], 0);
 }

@@ -57,7 +57,13 @@ fn plays(elsewhere: &str) -> Vec<(String, Play)> {
         "half a status".to_owned(),
         Box::new(|_| vec![Send(b"HTTP/1.1 2".to_vec()), Close]),
     ));
+    plays.push(("a token that ends too soon".to_owned(), Box::new(|talk| vec![token(talk, 30)])));
     plays
+}
+
+fn token(talk: &Talk, seconds: u32) -> Step {
+    let token = format!(r#"{{"token_type":"Bearer","expires_in":{seconds},"access_token":"t0"}}"#);
+    Send(talk.whole(200, &[("content-type", "application/json")], &token))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,9 +72,8 @@ async fn a_hostile_authority_is_asked_once_and_nothing_is_started() {
     let elsewhere = Server::start(&stage.paper, Well(Wire::One)).await;
     let graph = Server::start(&stage.paper, Well(Wire::One)).await;
     let host = stage.host(&graph);
-    for (name, play) in plays(&elsewhere.origin()) {
-        let authority = Server::start(&stage.paper, Authority(play)).await;
-        let ran = call(&host, &["start", &job("job")], "60s")
+    let start = |authority: &Server| {
+        call(&host, &["start", &job("job")], "60s")
             .without("STARTGUARD_TOKEN")
             .env("STARTGUARD_AUTH", "client-secret")
             .env("AZURE_AUTHORITY_HOST", &authority.origin())
@@ -76,7 +81,10 @@ async fn a_hostile_authority_is_asked_once_and_nothing_is_started() {
             .env("AZURE_CLIENT_ID", "0b7a2c9e-1f44-4d0a-8a77-9d5e2c1b3f60")
             .env("AZURE_CLIENT_SECRET", SECRET)
             .run()
-            .await;
+    };
+    for (name, play) in plays(&elsewhere.origin()) {
+        let authority = Server::start(&stage.paper, Authority(play)).await;
+        let ran = start(&authority).await;
         assert_eq!(ran.ended(5).outcome(), "failed/authentication", "{name}");
         assert_eq!((authority.posts(), authority.heard().len()), (1, 1), "{name}: {ran:?}");
         assert_eq!(authority.nonsense(), Vec::<String>::new(), "{name}");
@@ -85,4 +93,9 @@ async fn a_hostile_authority_is_asked_once_and_nothing_is_started() {
     }
     assert_eq!(elsewhere.connections(), 0, "the secret went elsewhere");
     assert_eq!(graph.connections(), 0, "something was asked without a token");
+    // It was the answers, and nothing else.
+    let well =
+        Server::start(&stage.paper, Authority(Box::new(|talk| vec![token(talk, 3_600)]))).await;
+    assert_eq!(start(&well).await.ended(0).outcome(), "started");
+    assert_eq!((well.posts(), graph.posts()), (1, 1));
 }
