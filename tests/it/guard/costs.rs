@@ -217,11 +217,15 @@ impl Play {
                 is(1, 0)
             }
             // Told by Graph just now, by the read or by the POST; else known from the store.
-            (OutcomeKind::Deferred, Some(Reason::Throttled)) => match next {
-                Start::Throttled(_) if cost.posts == 1 => is(1, 1),
-                _ if met_now => is(1, 0),
-                _ => is(0, 0),
-            },
+            (OutcomeKind::Deferred, Some(Reason::Throttled)) => {
+                if matches!(next, Start::Throttled(_)) && cost.posts == 1 {
+                    is(1, 1)
+                } else if met_now {
+                    is(1, 0)
+                } else {
+                    is(0, 0)
+                }
+            }
             // What is in doubt may be looked at once.
             (OutcomeKind::Deferred, Some(Reason::InDoubt)) => is(0, 0) || is(1, 0),
             (OutcomeKind::Deferred, _) => is(0, 0),

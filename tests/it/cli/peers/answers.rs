@@ -4,7 +4,7 @@ use super::{
     row::{
         Read::{Ends, Good, OneOf},
         Row,
-        Start::{No, Unclear, Yes, YesOrUnclear},
+        Start::{self, No, Unclear, Yes},
     },
     server::Step::{self, Close, Cut, Flood, Hang, Reset, Send, Trickle, UntilGivenUp},
     two,
@@ -12,6 +12,7 @@ use super::{
 };
 
 const UNAVAILABLE: &str = "failed/graphUnavailable";
+const FORBIDDEN: &str = "failed/forbidden";
 const BAD: &str = "failed/badResponse";
 const TIMEOUT: &str = "failed/timeout";
 const THROTTLED: &str = "deferred/throttled";
@@ -64,7 +65,7 @@ fn statuses() -> Vec<Row> {
     let refusals = [
         (400, BAD),
         (401, "failed/authentication"),
-        (403, "failed/forbidden"),
+        (403, FORBIDDEN),
         (404, "failed/notFound"),
         (407, BAD),
         (409, BAD),
@@ -84,9 +85,9 @@ fn statuses() -> Vec<Row> {
     for code in [600, 999] {
         rows.push(Row::both(code.to_string(), status(code), Ends(BAD), Unclear));
     }
-    for (code, how) in [(403, No("failed/forbidden")), (502, Unclear)] {
+    for (code, how) in [(403, No(FORBIDDEN)), (502, Unclear)] {
         let play = move |talk: &Talk| vec![Send(talk.whole(code, &[HTML], PAGE))];
-        let read = if code == 403 { "failed/forbidden" } else { UNAVAILABLE };
+        let read = if code == 403 { FORBIDDEN } else { UNAVAILABLE };
         rows.push(Row::both(format!("{code} with a page"), play, Ends(read), how));
     }
     rows
@@ -204,8 +205,8 @@ fn bodies() -> Vec<Row> {
                 let piece = talk.piece(&[b' '; 0x4000]);
                 vec![Send(talk.head(403, &[])), Flood(piece, usize::MAX)]
             },
-            Ends("failed/forbidden"),
-            No("failed/forbidden"),
+            Ends(FORBIDDEN),
+            No(FORBIDDEN),
         ),
         Row::both(
             "a body that trickles",
@@ -217,8 +218,8 @@ fn bodies() -> Vec<Row> {
         Row::both(
             "a refusal with a body that trickles",
             |talk| vec![Send(talk.head(403, &[])), Trickle(talk.piece(b" "))],
-            Ends("failed/forbidden"),
-            No("failed/forbidden"),
+            Ends(FORBIDDEN),
+            No(FORBIDDEN),
         )
         .slow(),
         Row::both(
@@ -273,32 +274,42 @@ fn bodies() -> Vec<Row> {
 /// How a connection can end, before an answer and in one.
 fn endings() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (how, end) in [("a farewell", Close), ("no farewell of TLS", Cut), ("a reset", Reset)] {
-        let ends = end.clone();
-        let play = move |_: &Talk| vec![ends.clone()];
-        rows.push(Row::both(format!("{how} before any answer"), play, Ends(UNAVAILABLE), Unclear));
-        let ends = end.clone();
-        let play = move |talk: &Talk| {
-            vec![Send(talk.head(200, &[])), Send(talk.piece(b"{\"status\"")), ends.clone()]
+    // A reset throws away what was not read yet, so after one it is a race what is seen.
+    let ends = [
+        (Close, "a farewell", false),
+        (Cut, "no farewell of TLS", false),
+        (Reset, "a reset", true),
+    ];
+    for (end, how, race) in ends {
+        let after = |parts: fn(&Talk) -> Vec<Vec<u8>>| {
+            let end = end.clone();
+            move |talk: &Talk| parts(talk).into_iter().map(Send).chain([end.clone()]).collect()
         };
-        rows.push(Row::both(format!("{how} in the body"), play, Ends(UNAVAILABLE), Unclear));
-        let ends = end.clone();
-        let play = move |talk: &Talk| {
-            vec![Send(talk.head(403, &[])), Send(talk.piece(b"{\"error\"")), ends.clone()]
+        let nothing = after(|_| Vec::new());
+        rows.push(Row::both(
+            format!("{how} before any answer"),
+            nothing,
+            Ends(UNAVAILABLE),
+            Unclear,
+        ));
+        let half = after(|talk| vec![talk.head(200, &[]), talk.piece(b"{\"status\"")]);
+        rows.push(Row::both(format!("{how} in the body"), half, Ends(UNAVAILABLE), Unclear));
+
+        let refusal = after(|talk| vec![talk.head(403, &[]), talk.piece(b"{\"error\"")]);
+        let (read, start) = if race {
+            (OneOf(&[FORBIDDEN, UNAVAILABLE]), Start::OneOf(&[FORBIDDEN, "inDoubt"]))
+        } else {
+            (Ends(FORBIDDEN), No(FORBIDDEN))
         };
-        // A reset throws away what was not read yet, the refusal included.
-        let (read, start) = match end {
-            Reset => (OneOf(&["failed/forbidden", UNAVAILABLE]), None),
-            _ => (Ends("failed/forbidden"), Some(No("failed/forbidden"))),
+        rows.push(Row::both(format!("{how} in a refusal's body"), refusal, read, start));
+
+        let yes = after(|talk| vec![talk.whole(204, &[], "")]);
+        let (read, start) = if race {
+            (OneOf(&[BAD, UNAVAILABLE]), Start::OneOf(&["started", "inDoubt"]))
+        } else {
+            (Ends(BAD), Yes)
         };
-        if let Some(start) = start {
-            rows.push(Row::both(format!("{how} in a refusal's body"), play, read, start));
-        }
-        let ends = end.clone();
-        let play = move |talk: &Talk| vec![Send(talk.whole(204, &[], "")), ends.clone()];
-        let start = if matches!(end, Reset) { YesOrUnclear } else { Yes };
-        let read = if matches!(end, Reset) { OneOf(&[BAD, UNAVAILABLE]) } else { Ends(BAD) };
-        rows.push(Row::both(format!("{how} right after 204"), play, read, start));
+        rows.push(Row::both(format!("{how} right after 204"), yes, read, start));
     }
     rows.push(Row::both("silence", |_| vec![Hang], Ends(TIMEOUT), Unclear).slow());
     rows.push(

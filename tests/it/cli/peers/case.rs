@@ -62,7 +62,7 @@ impl Case {
     pub(super) fn of(row: &Row, nth: usize, wire: Wire, on: Method) -> Option<Self> {
         let (Where::Answer(wires, _) | Where::Connection(wires, _)) = &row.place;
         let unclear = on == Method::Post && row.start == Start::Unclear;
-        let worked = unclear && (nth % 2 == 0) == (wire == Wire::One);
+        let worked = unclear && nth.is_multiple_of(2) == (wire == Wire::One);
         wires.contains(&wire).then(|| Self { row: row.clone(), wire, on, worked })
     }
 
@@ -128,7 +128,7 @@ impl Case {
             (Method::Post, _, Start::Unclear) if self.worked => (vec!["started"], 1),
             (Method::Post, _, Start::Unclear) => (vec!["inDoubt"], 1),
             (Method::Post, _, Start::Unsent) => (vec!["failed/graphUnavailable"], 0),
-            (Method::Post, _, Start::YesOrUnclear) => (vec!["started", "inDoubt"], 1),
+            (Method::Post, _, Start::OneOf(ways)) => (ways.to_vec(), 1),
         };
         assert!(may.contains(&outcome.as_str()), "{name}: {may:?} was asked for: {ran:?}");
         let made = server.posts();

@@ -18,8 +18,11 @@ use super::{
     wire::{Heard, Method, Talk, Wire},
 };
 
+/// What is done to the nth request of its method.
+type Play = Box<dyn Fn(&Heard, usize) -> Vec<Step> + Send + Sync>;
+
 /// A server of one version that does this to every request.
-struct Plays(Wire, Box<dyn Fn(&Heard, usize) -> Vec<Step> + Send + Sync>);
+struct Plays(Wire, Play);
 
 impl Part for Plays {
     fn opening(&self, _: usize) -> Opening {

@@ -5,7 +5,7 @@ use super::{
         BOTH,
         Read::{Ends, OneOf},
         Row,
-        Start::{Unclear, Unsent, YesOrUnclear},
+        Start::{self, Unclear, Unsent},
     },
     server::{
         Opening::{First, Plain, Raw, Stranger},
@@ -96,7 +96,7 @@ pub(super) fn rows() -> Vec<Row> {
             BOTH,
             |wire| First(wire, vec![Send(early(wire)), Hang]),
             OneOf(&["failed/badResponse", UNAVAILABLE, "failed/timeout"]),
-            YesOrUnclear,
+            Start::OneOf(&["started", "inDoubt"]),
         )
         .slow(),
         connection(

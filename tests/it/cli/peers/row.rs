@@ -41,8 +41,8 @@ pub(super) enum Start {
     Unclear,
     /// Nothing was sent, which is proved: the intent is given back.
     Unsent,
-    /// Accepted, or nobody knows: which of two things the client sees first is a race.
-    YesOrUnclear,
+    /// The call ends in one of these ways, and the intent counts: what the client sees is a race.
+    OneOf(&'static [&'static str]),
 }
 
 /// A misbehaviour.

@@ -24,10 +24,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// No server may send a longer frame unasked.
 const LONGEST_FRAME: usize = 16_384;
 
-/// A setting: HEADER_TABLE_SIZE, so that the client's encoder keeps nothing in mind.
+/// A setting: `HEADER_TABLE_SIZE`, so that the client's encoder keeps nothing in mind.
 const NO_TABLE: [u8; 6] = [0, 1, 0, 0, 0, 0];
 
-/// A setting: MAX_CONCURRENT_STREAMS, none.
+/// A setting: `MAX_CONCURRENT_STREAMS`, none.
 pub(super) const NO_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 0];
 
 /// What a server says first.
