@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod crash;
 mod docs;
 mod emulator;
 mod graph;
