@@ -8,7 +8,7 @@
 mod chance;
 mod disk;
 mod judge;
-//mod kills;
+mod kills;
 mod power;
 mod program;
 mod recording;
