@@ -13,7 +13,7 @@ mod power;
 mod program;
 mod recording;
 mod scene;
-//mod server;
+mod server;
 mod strace;
 
 /// The service principal of every job here.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 mod doubt;
+mod failpoints;
 mod faults;
 mod health;
 mod operator;
@@ -11,6 +12,7 @@ mod sharing;
 mod stopping;
 mod time;
 mod waiting;
+mod witness;
 mod world;
 
 use startguard::{

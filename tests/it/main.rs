@@ -13,6 +13,7 @@ mod identity;
 mod pg;
 mod processes;
 mod processes_postgres;
+mod steps;
 mod store_contract;
 mod store_migrate;
 mod store_postgres;

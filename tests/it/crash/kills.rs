@@ -40,8 +40,18 @@ const ROUNDS_OF_A_PLACE: usize = 500;
 /// The calls that change what other processes see, take or free a lock, or send or receive. Before the
 /// first of each, between any two, and after the last there is nothing that a kill could come between.
 const CALLS: [&str; 12] = [
-    "mkdir", "pwrite64", "fsync", "ftruncate", "unlink", "renameat2", "flock", "fcntl", "connect",
-    "writev", "recvfrom", "write",
+    "mkdir",
+    "pwrite64",
+    "fsync",
+    "ftruncate",
+    "unlink",
+    "renameat2",
+    "flock",
+    "fcntl",
+    "connect",
+    "writev",
+    "recvfrom",
+    "write",
 ];
 
 /// More calls of a name than any start makes.
@@ -67,7 +77,10 @@ fn judge(program: &Program, emulator: &Emulator, id: &str, how: &dyn std::fmt::D
     let sent = emulator.job(SP, id).starts;
     emulator.set_job(SP, JobConfig::new(id, "Paused"));
     let next = program.run(&["start", &named(id)]);
-    assert!(matches!(next.status.code(), Some(0 | 4)), "{how:?}: it understands the store: {next:?}");
+    assert!(
+        matches!(next.status.code(), Some(0 | 4)),
+        "{how:?}: it understands the store: {next:?}"
+    );
     let posts = emulator.job(SP, id).starts;
     assert!(posts <= 1, "{how:?}: {posts} starts inside one cool-down");
     if sent == 1 {
@@ -169,8 +182,10 @@ impl Lane {
             std::thread::park_timeout(instant.saturating_sub(began.elapsed()));
             child.kill().expect("killed, or gone");
         }
-        let outputs: Vec<_> =
-            children.into_iter().map(|child| child.wait_with_output().expect("an output")).collect();
+        let outputs: Vec<_> = children
+            .into_iter()
+            .map(|child| child.wait_with_output().expect("an output"))
+            .collect();
         let killed = outputs.iter().filter(|output| was_killed(output)).count();
         for output in &outputs {
             let well = matches!(output.status.code(), Some(0 | 4));
@@ -252,7 +267,8 @@ async fn killed_in_crowds_on_two_hosts_processes_never_start_a_job_twice() {
     let figures = crowds(goal, move |graph| {
         let store = pg::in_new_schema(&url);
         let homes = [home(), home()];
-        let programs = homes.each_ref().map(|home| Program::over(store.clone(), home.path(), graph));
+        let programs =
+            homes.each_ref().map(|home| Program::over(store.clone(), home.path(), graph));
         // The tables are there before anybody is killed: making them takes longer than a start.
         whole(&programs[0]);
         (programs.to_vec(), homes)
