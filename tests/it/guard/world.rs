@@ -115,6 +115,12 @@ impl World {
         process(&self.clock, &self.graph, &self.store, &self.entropy, &stop, pace)
     }
 
+    /// What another process is made of.
+    pub(super) fn parts(&self) -> Parts {
+        let stop = CancellationToken::new();
+        parts(&self.clock, &self.graph, &self.store, &self.entropy, &stop, plenty())
+    }
+
     pub(super) async fn start(&self) -> Answer {
         self.guard.start(request()).await
     }
@@ -163,7 +169,18 @@ fn process(
     stop: &CancellationToken,
     pace: PaceSettings,
 ) -> Guard {
-    Guard::new(Parts {
+    Guard::new(parts(clock, graph, store, entropy, stop, pace))
+}
+
+fn parts(
+    clock: &Arc<ManualClock>,
+    graph: &Arc<ScriptedGraph>,
+    store: &Arc<FaultyStore>,
+    entropy: &Arc<CountingEntropy>,
+    stop: &CancellationToken,
+    pace: PaceSettings,
+) -> Parts {
+    Parts {
         store: store.clone(),
         graph: graph.clone(),
         clock: clock.clone(),
@@ -172,7 +189,7 @@ fn process(
         pace,
         process: "pid 1".to_owned(),
         stop: stop.clone(),
-    })
+    }
 }
 
 /// Lets others run until `level` holds.
