@@ -48,6 +48,18 @@ impl End {
         }
     }
 
+    /// The tenant's requests, this process's and others', are at their pace.
+    pub(super) fn paced(wait: Duration) -> Self {
+        Self {
+            reason: Some(Reason::RateLimited),
+            retry_after: Some(wait),
+            ..Self::new(
+                OutcomeKind::Deferred,
+                "deferred: all who share the store are at the tenant's pace of requests",
+            )
+        }
+    }
+
     /// The program was told to stop before a start went out.
     pub(super) fn interrupted() -> Self {
         Self::failed(

@@ -1,7 +1,8 @@
 //! Pace in this process: governor stands before the store and before Graph.
 //!
-//! These limiters forget everything with the process; the budgets that hold over all processes and
-//! hosts are the store's. What they do is make a storm inside one process cost nothing.
+//! These limiters forget everything with the process; the pace that holds over all processes and
+//! hosts is the store's (`share`). What they do is make a storm inside one process cost nothing, and
+//! keep its pace while the store is away.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use crate::{
     ports::Clock,
 };
 
-/// How fast this process may ask Graph. Source: `[graph]` of the configuration.
+/// How fast Graph may be asked, by all who share the store. Source: `[graph]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PaceSettings {
     /// Requests per second in the long run.
@@ -38,7 +39,7 @@ const ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero")
 const ATTEMPT_EVERY: Duration = Duration::from_secs(1);
 
 /// Requests that a guarded start makes: its read and its POST.
-const REQUESTS_PER_START: u32 = 2;
+pub(super) const REQUESTS_PER_START: u32 = 2;
 
 /// Above so many keys the limiter drops those that have recovered, so that a process that lives
 /// for months does not grow with every job it ever saw.

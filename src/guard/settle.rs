@@ -44,6 +44,7 @@ impl Attempt {
         self.about_to_send();
         let (reply, cost) = self.core.parts.graph.start(permit).await;
         self.cost.starts = self.cost.starts.saturating_add(cost.requests);
+        self.sent_of_grant = self.sent_of_grant.saturating_add(cost.requests);
         self.cost.request_ids.extend(cost.request_ids);
         let (result, end) = match decide::settle(&reply) {
             Settlement::Started => (Some(StartResult::Started), started(was, "")),
@@ -118,8 +119,8 @@ impl Attempt {
                     return (Some(StartResult::Started), started(was, &how));
                 }
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(error = %end::chain(&error), "could not look");
+                Err(end) => {
+                    tracing::debug!(message = end.message, "could not look");
                 }
             }
         }
@@ -153,13 +154,12 @@ impl Attempt {
     }
 
     /// One read, within one request's deadline and, but for [`LEAST_FOR_A_READ`], before `until`.
-    async fn read_once(&mut self, until: Tick) -> Result<Observation, GraphError> {
+    async fn read_once(&mut self, until: Tick) -> Result<Observation, End> {
         let now = self.core.parts.clock.tick();
         let span = now.until(until).max(LEAST_FOR_A_READ);
-        let deadline = now.after(span.min(self.request.policy.request_timeout));
-        let read = self.or_stopped(self.core.gated_job(&self.ask.key, deadline)).await;
-        let told =
-            read.map_err(|interrupted| GraphError::Timeout { problem: interrupted.message })??;
+        let within = span.min(self.request.policy.request_timeout);
+        let read = self.core.gated_job(&self.ask.key, within, now.after(span));
+        let told = self.or_stopped(read).await??;
         self.count_reads(told.cost);
         let job = told.result?;
         Ok(Observation::of(&job, told.read_at, told.began))
@@ -199,11 +199,9 @@ impl Attempt {
             match self.read_once(until).await {
                 Ok(now) if has_left(&now.code) => return self.arrived(end, &now).await,
                 Ok(now) => last = Some(now.summary()),
-                Err(error) => {
-                    tracing::debug!(error = %end::chain(&error), "could not read while waiting");
-                    if let GraphError::Throttled { retry_after: Some(wait), .. } = error {
-                        pause = pause.max(wait);
-                    }
+                Err(end) => {
+                    tracing::debug!(message = end.message, "could not read while waiting");
+                    pause = pause.max(end.retry_after.unwrap_or_default());
                 }
             }
         }

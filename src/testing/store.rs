@@ -158,6 +158,10 @@ impl Store for FaultyStore {
         self.inner.prune(keep, most).await
     }
 
+    fn many_hosts(&self) -> bool {
+        self.inner.many_hosts()
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }

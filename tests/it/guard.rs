@@ -2,10 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
+mod costs;
 mod doubt;
 mod faults;
 mod health;
 mod operator;
+mod pace;
 mod sharing;
 mod stopping;
 mod time;

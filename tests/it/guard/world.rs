@@ -100,13 +100,19 @@ impl World {
         let memory = Arc::new(MemoryStore::new(clock.clone()));
         let store = Arc::new(FaultyStore::new(memory, clock.clone()));
         let (entropy, stop) = (Arc::default(), CancellationToken::new());
-        let guard = process(&clock, &graph, &store, &entropy, &stop);
+        let guard = process(&clock, &graph, &store, &entropy, &stop, plenty());
         Self { clock, graph, store, stop, guard, entropy }
     }
 
     /// Another process: a guard of its own over the same store and Graph.
     pub(super) fn another(&self) -> Guard {
-        process(&self.clock, &self.graph, &self.store, &self.entropy, &CancellationToken::new())
+        self.paced(plenty())
+    }
+
+    /// Another process, with a pace.
+    pub(super) fn paced(&self, pace: PaceSettings) -> Guard {
+        let stop = CancellationToken::new();
+        process(&self.clock, &self.graph, &self.store, &self.entropy, &stop, pace)
     }
 
     pub(super) async fn start(&self) -> Answer {
@@ -143,25 +149,27 @@ impl World {
     }
 }
 
+/// A pace that binds nobody.
+fn plenty() -> PaceSettings {
+    let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
+    PaceSettings { requests_per_second: plenty, burst: plenty, patience: Duration::from_secs(10) }
+}
+
 fn process(
     clock: &Arc<ManualClock>,
     graph: &Arc<ScriptedGraph>,
     store: &Arc<FaultyStore>,
     entropy: &Arc<CountingEntropy>,
     stop: &CancellationToken,
+    pace: PaceSettings,
 ) -> Guard {
-    let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
     Guard::new(Parts {
         store: store.clone(),
         graph: graph.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         tenant: TenantKey::new(None, "https://graph.microsoft.com"),
-        pace: PaceSettings {
-            requests_per_second: plenty,
-            burst: plenty,
-            patience: Duration::from_secs(10),
-        },
+        pace,
         process: "pid 1".to_owned(),
         stop: stop.clone(),
     })
