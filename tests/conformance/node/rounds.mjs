@@ -84,8 +84,12 @@ export class Rounds {
     const jobs = page?.status === 200 ? JSON.parse(page.body).value : undefined;
     // A next page is anything that the mock makes up; another origin is refused, as it should be.
     if (run.exchanges.length !== 1 || !jobs || JSON.parse(page.body)["@odata.nextLink"]) return;
-    const codes = jobs.map((job) => job.status?.code ?? null);
-    this.#holds(name, "list gives a line per job", run.lines?.length === jobs.length && run.lines.every(isJobLine), run);
+    // A job without an id has no line, and the exit code says that the list is not whole.
+    const named = jobs.filter(({ id }) => typeof id === "string");
+    const codes = named.map((job) => job.status?.code ?? null);
+    const whole = named.length === jobs.length;
+    this.#holds(name, "list gives a line per job", run.lines?.length === named.length && run.lines.every(isJobLine), run);
+    this.#holds(name, "list says whether it is whole", run.code === (whole ? 0 : 1), run);
     this.#holds(name, "list shows the codes that the mock gave", JSON.stringify(run.lines?.map((line) => line.code || null)) === JSON.stringify(codes), run);
   }
 
