@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use crate::{
     decide::{Permit, StartReply},
@@ -49,7 +49,8 @@ enum ReadStep {
 pub struct ScriptedGraph {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    gate: Semaphore,
+    /// How often the gate was opened.
+    openings: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -65,14 +66,14 @@ struct State {
     gated: bool,
 }
 
-/// Enough permits for every call of a test.
-const OPEN: usize = 1_000_000;
+/// What a call waits for that found the gate closed: the next opening after so many.
+struct Queued(Option<u64>);
 
 impl ScriptedGraph {
     /// A Graph without jobs.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default(), gate: Semaphore::new(0) }
+        Self { clock, state: Mutex::default(), openings: watch::Sender::new(0) }
     }
 
     /// A job in this state.
@@ -140,19 +141,22 @@ impl ScriptedGraph {
     /// From now on every read and POST waits, once it has been counted, until the gate opens.
     pub fn close_gate(&self) {
         self.state().gated = true;
-        self.gate.forget_permits(usize::MAX);
     }
 
-    /// Lets those pass that wait at the gate by now, and nobody else.
+    /// Lets those pass that have been counted by now, and nobody else.
     pub fn open_and_close_gate(&self) {
-        self.open_gate();
-        self.close_gate();
+        self.open(true);
     }
 
     /// Lets everything that waits at the gate go on.
     pub fn open_gate(&self) {
-        self.state().gated = false;
-        self.gate.add_permits(OPEN);
+        self.open(false);
+    }
+
+    fn open(&self, closed_again: bool) {
+        let mut state = self.state();
+        state.gated = closed_again;
+        self.openings.send_modify(|openings| *openings = openings.saturating_add(1));
     }
 
     /// POSTs of this job so far, by when they went out.
@@ -179,11 +183,16 @@ impl ScriptedGraph {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn pass_gate(&self) {
-        if self.state().gated
-            && let Ok(permit) = self.gate.acquire().await
-        {
-            permit.forget();
+    /// Takes a place at the gate, in the same breath as the call is counted: whoever sees the count
+    /// and opens the gate lets it pass.
+    fn queue(&self, state: &State) -> Queued {
+        Queued(state.gated.then(|| *self.openings.borrow()))
+    }
+
+    async fn pass_gate(&self, Queued(behind): Queued) {
+        if let Some(behind) = behind {
+            // It fails only once nobody can open the gate any more.
+            drop(self.openings.subscribe().wait_for(|openings| *openings > behind).await);
         }
     }
 
@@ -215,12 +224,12 @@ impl Graph for ScriptedGraph {
 
     async fn job(&self, key: &JobKey, _deadline: Tick) -> Told<Job> {
         let began = self.clock.tick();
-        let step = {
+        let (step, queued) = {
             let mut state = self.state();
             state.read_count = state.read_count.saturating_add(1);
-            state.reads.pop_front()
+            (state.reads.pop_front(), self.queue(&state))
         };
-        self.pass_gate().await;
+        self.pass_gate(queued).await;
         let result = match step {
             Some(ReadStep::Fails(error)) => Err(error),
             Some(ReadStep::Takes(span)) => {
@@ -262,7 +271,7 @@ impl Graph for ScriptedGraph {
         if let StartStep::Answers(reply @ StartReply::NotSent { .. }) = step {
             return (reply, Cost::default());
         }
-        {
+        let queued = {
             let mut state = self.state();
             let key = permit.key().store_key();
             let at = self.clock.tick();
@@ -272,8 +281,9 @@ impl Graph for ScriptedGraph {
                 .is_some_and(|job| matches!(job.code, StatusCode::Paused | StatusCode::Quarantine));
             state.on_running = state.on_running.saturating_add(u32::from(!stopped));
             state.posts.push((key, at));
-        }
-        self.pass_gate().await;
+            self.queue(&state)
+        };
+        self.pass_gate(queued).await;
         let lost = StartReply::Unclear { problem: "the connection was closed".to_owned() };
         let reply = match step {
             StartStep::Works | StartStep::HeldUp(_) => {
