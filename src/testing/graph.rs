@@ -60,6 +60,7 @@ struct State {
     throttle: Option<(u16, Duration)>,
     starts: VecDeque<StartStep>,
     unauthorized: Option<GraphError>,
+    look_up_fails: Option<GraphError>,
     posts: Vec<(String, Tick)>,
     read_count: u32,
     on_running: u32,
@@ -131,6 +132,11 @@ impl ScriptedGraph {
     /// The next start goes like this.
     pub fn next_start(&self, step: StartStep) {
         self.state().starts.push_back(step);
+    }
+
+    /// The next list or look-up fails like this.
+    pub fn next_look_up_fails(&self, error: GraphError) {
+        self.state().look_up_fails = Some(error);
     }
 
     /// The next authorization fails like this.
@@ -248,16 +254,16 @@ impl Graph for ScriptedGraph {
         _deadline: Tick,
     ) -> Told<Vec<Job>> {
         let prefix = format!("{service_principal}/");
-        let jobs = {
-            let state = self.state();
+        let jobs = self.looked_up(|state| {
             let own = state.jobs.iter().filter(|(key, _)| key.starts_with(&prefix));
             own.map(|(_, job)| job.clone()).collect()
-        };
-        self.told(self.clock.tick(), Ok(jobs))
+        });
+        self.told(self.clock.tick(), jobs)
     }
 
     async fn find(&self, _lookup: &SpLookup, _deadline: Tick) -> Told<Vec<ServicePrincipal>> {
-        self.told(self.clock.tick(), Ok(Vec::new()))
+        let found = self.looked_up(|_| Vec::new());
+        self.told(self.clock.tick(), found)
     }
 
     async fn start(&self, permit: Permit) -> (StartReply, Cost) {
@@ -268,7 +274,10 @@ impl Graph for ScriptedGraph {
         if permit.time_left(self.clock.tick()).is_none() {
             return (StartReply::TooLate, Cost::default());
         }
-        if let StartStep::Answers(reply @ StartReply::NotSent { .. }) = step {
+        if let StartStep::Answers(
+            reply @ (StartReply::NotSent { .. } | StartReply::HeldBack { .. }),
+        ) = step
+        {
             return (reply, Cost::default());
         }
         let queued = {
@@ -310,6 +319,14 @@ fn defect() -> ! {
 }
 
 impl ScriptedGraph {
+    fn looked_up<T>(&self, there: impl FnOnce(&State) -> T) -> Result<T, GraphError> {
+        let mut state = self.state();
+        match state.look_up_fails.take() {
+            Some(error) => Err(error),
+            None => Ok(there(&state)),
+        }
+    }
+
     fn find_job(&self, key: &JobKey) -> Result<Job, GraphError> {
         let reply =
             crate::model::Reply { status: 404, code: None, message: None, request_id: None };

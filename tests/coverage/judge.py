@@ -33,15 +33,33 @@ def source(path):
 
 
 def marked(lines, span):
-    """The line where a span begins, the span marked: `read.await«?»;`."""
+    """The line where a span begins, on one line, the span marked: `read.await«?»;`."""
     first, begin, last, end = span
-    line = lines[first - 1]
     # Columns count bytes.
-    raw = line.encode()
-    stop = end - 1 if last == first else len(raw)
-    parts = raw[: begin - 1], raw[begin - 1 : stop], raw[stop:]
-    before, inside, after = (part.decode(errors="replace") for part in parts)
-    return f"{before}«{inside}»{after}".strip()
+    text = [line.encode() for line in lines[first - 1 : last]]
+    before, after = text[0][: begin - 1], text[-1][end - 1 :]
+    text[-1] = text[-1][: end - 1]
+    text[0] = text[0][begin - 1 :]
+    parts = before, b" ".join(text), after
+    before, inside, after = (" ".join(part.decode().split()) for part in parts)
+    pad = " " if parts[0].endswith(b" ") and before else ""
+    return f"{before}{pad}«{inside}»{after}"
+
+
+def runs(regions):
+    """Regions that never ran, those that follow one another taken together: path and span."""
+    path, span = None, None
+    order = sorted(regions.items(), key=lambda item: (*item[0][:3], -item[0][3], -item[0][4]))
+    for (file, *at), count in order:
+        if span and (count or file != path):
+            yield path, *span
+            span = None
+        if not count and span:
+            span[2:] = max(span[2:], at[2:])
+        elif not count:
+            path, span = file, at
+    if span:
+        yield path, *span
 
 
 def counts(export, root):
@@ -68,24 +86,17 @@ def main():
     with open(listed, "rb") as file:
         entries = tomllib.load(file).get("gap", [])
 
-    texts = {}
-    gaps, total = [], Counter()
-
-    def note(place, never, count):
-        path, *span = place
-        lines = texts.setdefault(path, source(path))
-        if span[0] > len(lines):
-            return
-        total["regions" if never == "run" else "branches"] += 1
-        if count == 0:
-            gaps.append((path, span[0], span[1], never, marked(lines, span)))
-
-    for place, count in regions.items():
-        note(place, "run", count)
-    for place, (true, false) in branches.items():
-        note(place, "true", true)
-        note(place, "false", false)
-    if not total["branches"] or not total["regions"]:
+    texts = {path: source(path) for path, *_ in [*regions, *branches]}
+    regions = {at: n for at, n in regions.items() if at[1] <= len(texts[at[0]])}
+    branches = {at: n for at, n in branches.items() if at[1] <= len(texts[at[0]])}
+    gaps = [(at, "run") for at in runs(regions)]
+    for at, taken in branches.items():
+        gaps.extend((at, side) for side, n in zip(("true", "false"), taken) if n == 0)
+    total = {
+        "regions": (len(regions), sum(n == 0 for n in regions.values())),
+        "branches": (2 * len(branches), sum(n == 0 for both in branches.values() for n in both)),
+    }
+    if not regions or not branches:
         sys.exit("tests/coverage: nothing was measured")
 
     reasons, problems = Counter(), []
@@ -94,25 +105,23 @@ def main():
             problems.append(f"{entry['file']}: no reason for {entry['code']}")
         reasons[entry["file"], entry["never"], entry["code"]] += entry.get("times", 1)
 
-    justified = Counter()
-    for path, line, column, never, code in sorted(gaps):
+    justified = 0
+    for (path, *span), never in sorted(gaps):
+        code = marked(texts[path], span)
         if reasons[path, never, code] > 0:
             reasons[path, never, code] -= 1
-            justified["regions" if never == "run" else "branches"] += 1
+            justified += 1
         else:
-            problems.append(f"{path}:{line}:{column}: never {never}: {code}")
+            problems.append(f"{path}:{span[0]}:{span[1]}: never {never}: {code}")
     for (path, never, code), left in reasons.items():
         if left > 0:
             problems.append(f"{path}: no gap any more (never {never}): {code}")
 
     for problem in problems:
         print(problem, file=sys.stderr)
-    for kind in ("regions", "branches"):
-        open_ = sum((never == "run") == (kind == "regions") for *_, never, _ in gaps)
-        print(
-            f"{kind} of decide and guard: {total[kind] - open_} of {total[kind]} covered, "
-            f"{justified[kind]} not and justified"
-        )
+    for kind, (there, missed) in total.items():
+        print(f"{kind} of decide and guard: {there - missed} of {there} taken")
+    print(f"gaps: {len(gaps)}, of which {justified} have a reason")
     if problems:
         sys.exit(
             "tests/coverage: write the test that is missing, remove what is dead, or give the gap "
