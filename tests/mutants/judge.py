@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Judges what cargo-mutants found against the list of survivors that have a reason.
 
-    tests/mutants/judge.py CRATE outcomes.json SURVIVORS.toml [FILE...]
+    tests/mutants/judge.py decide|guard CRATE SURVIVORS.toml
 
 Fails on a mutant that no test noticed and that is not in the list, on one that ran out of time, on
-an entry of the list whose mutant is noticed or gone, and on an entry without a reason. Named files
-(without `.rs`) limit this to their entries.
+an entry of the list whose mutant is noticed or gone, and on an entry without a reason.
 """
 
 import json
@@ -25,28 +24,20 @@ def marked(path, span):
 
 
 def main():
-    crate, outcomes, listed, *names = sys.argv[1:]
-    with open(outcomes, encoding="utf-8") as file:
-        results = json.load(file)["outcomes"]
+    what, crate, listed = sys.argv[1:]
+    with open(f"{crate}/mutants.out/outcomes.json", encoding="utf-8") as file:
+        results = [o for o in json.load(file)["outcomes"] if o["scenario"] != "Baseline"]
     with open(listed, "rb") as file:
         entries = tomllib.load(file).get("survivor", [])
-
-    def asked_for(path):
-        return not names or any(
-            path.removeprefix("src/decide/").split("/")[0].removesuffix(".rs") == name
-            for name in names
-        )
 
     reasons, problems, ends, explained = Counter(), [], Counter(), 0
     for entry in entries:
         if not entry.get("why", "").strip():
             problems.append(f"{entry['file']}: no reason for {entry['code']}")
-        if asked_for(entry["file"]):
+        if entry["file"].startswith((f"src/{what}.rs", f"src/{what}/")):
             reasons[entry["file"], entry["becomes"], entry["code"]] += 1
 
     for outcome in results:
-        if outcome["scenario"] == "Baseline":
-            continue
         mutant, end = outcome["scenario"]["Mutant"], outcome["summary"]
         ends[end] += 1
         if end == "Timeout":
