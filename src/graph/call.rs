@@ -77,9 +77,7 @@ impl Head {
         Self {
             status,
             date,
-            retry_after: text(headers, &RETRY_AFTER).and_then(|value| {
-                retry_after::parse(value, date, now).or_else(|| unreadable_wait(status))
-            }),
+            retry_after: told_to_wait(status, headers, date, now),
             location: text(headers, &LOCATION).map(str::to_owned),
             request_id,
         }
@@ -91,6 +89,19 @@ impl Head {
         let request_id = self.request_id.clone();
         reply::read(self.status, request_id, &body, token.secret.expose_secret())
     }
+}
+
+/// How long an answer says to wait.
+pub(super) fn told_to_wait(
+    status: u16,
+    headers: &HeaderMap,
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?;
+    // Bytes that are no text are told to wait as well.
+    let told = value.to_str().ok().and_then(|value| retry_after::parse(value, date, now));
+    told.or_else(|| unreadable_wait(status))
 }
 
 /// Told to wait, and not told how long in a way that can be read: a minute, which is what Graph's

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod docs;
 mod emulator;
+mod fuzz;
 mod graph;
 mod guard;
 mod hosts;
