@@ -3,8 +3,10 @@
 mod architecture;
 mod cli;
 mod config;
+mod crash;
 mod docs;
 mod emulator;
+mod fuzz;
 mod graph;
 mod guard;
 mod hosts;
@@ -12,6 +14,7 @@ mod identity;
 mod pg;
 mod processes;
 mod processes_postgres;
+mod steps;
 mod store_contract;
 mod store_migrate;
 mod store_postgres;
