@@ -77,9 +77,7 @@ impl Head {
         Self {
             status,
             date,
-            retry_after: text(headers, &RETRY_AFTER).and_then(|value| {
-                retry_after::parse(value, date, now).or_else(|| unreadable_wait(status))
-            }),
+            retry_after: wait(headers, status, date, now),
             location: text(headers, &LOCATION).map(str::to_owned),
             request_id,
         }
@@ -97,6 +95,23 @@ impl Head {
 /// guidance falls back to. Asking on would be to disobey.
 fn unreadable_wait(status: u16) -> Option<Duration> {
     matches!(status, 429 | 503).then_some(Duration::from_secs(60))
+}
+
+/// How long the answer says to wait. Of several words the longest counts, and a word that is no text
+/// is one that cannot be read.
+fn wait(
+    headers: &HeaderMap,
+    status: u16,
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let words = headers.get_all(RETRY_AFTER).iter();
+    words
+        .filter_map(|word| {
+            let read = word.to_str().ok().and_then(|word| retry_after::parse(word, date, now));
+            read.or_else(|| unreadable_wait(status))
+        })
+        .max()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
