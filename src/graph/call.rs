@@ -99,7 +99,7 @@ fn unreadable_wait(status: u16) -> Option<Duration> {
 
 /// How long the answer says to wait. Of several words the longest counts, and a word that is no text
 /// is one that cannot be read.
-fn wait(
+pub(super) fn wait(
     headers: &HeaderMap,
     status: u16,
     date: Option<Timestamp>,
