@@ -172,7 +172,7 @@ fn in_the_tables(tables: &mut Tables, texts: [&str; 2], records: Records, entry:
         }
         (Err(_), (Err(_), _) | (_, Err(_))) => {}
         (loaded, records) => {
-            assert!(loaded.is_err() && records.0.is_err(), "{loaded:?} {records:?}")
+            assert!(loaded.is_err() && records.0.is_err(), "{loaded:?} {records:?}");
         }
     }
     let history = tables.history().map(|entries| entries.into_iter().map(|it| it.facts).collect());
