@@ -73,6 +73,9 @@ fn records(job: &str, tenant: &str) -> Records {
         assert_eq!(again.ok().as_ref(), Some(record), "reads back otherwise");
     }
     // A seal is of one text.
+    let (json, other) = (job.split_once(' ').unwrap_or_default().1, fuzz::seal("another text"));
+    let foreign = format!("{} {json}", other.split(' ').next().unwrap_or_default());
+    assert!(fuzz::job_record(&foreign).is_err(), "{foreign}");
     let cut: String = job.chars().take(job.chars().count().saturating_sub(1)).collect();
     assert!(fuzz::job_record(&cut).is_err(), "{cut}");
     records
