@@ -30,6 +30,7 @@ mod pace;
 mod read;
 mod record;
 mod settle;
+mod share;
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,7 +58,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Whose budget and throttling the calls belong to.
     pub tenant: TenantKey,
-    /// Pace of requests in this process.
+    /// Pace of the tenant's requests, over all who share the store.
     pub pace: PaceSettings,
     /// This process, in words, for those who find its lease (`pid 4711`).
     pub process: String,
@@ -99,6 +100,7 @@ pub struct Guard {
 struct Core {
     parts: Parts,
     pace: pace::Pace,
+    share: share::Share,
 }
 
 impl Guard {
@@ -106,7 +108,10 @@ impl Guard {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let pace = pace::Pace::new(&parts.pace, Arc::clone(&parts.clock));
-        Self { core: Arc::new(Core { parts, pace }), flights: flight::Flights::default() }
+        Self {
+            core: Arc::new(Core { parts, pace, share: share::Share::default() }),
+            flights: flight::Flights::default(),
+        }
     }
 
     /// The guarded start. Concurrent callers that ask for the same share one attempt; a caller that
@@ -133,9 +138,24 @@ impl Guard {
 /// not keep an attempt for ever.
 const MOST_CONFLICTS: u32 = 1_000;
 
+/// Longest pause after a conflict. Jobs of one tenant share its record: a crowd that reads again at once
+/// would meet there again. Some commits' worth of time spreads out as many as can well come together.
+const STEP_ASIDE_AT_MOST: Duration = Duration::from_millis(32);
+
 /// Counts how often somebody else was first.
 #[derive(Debug, Default)]
 struct Conflicts(u32);
+
+impl Core {
+    /// Pauses after a conflict: for a random time, which may be twice as long after each in a row.
+    async fn step_aside(&self, conflicts: &Conflicts) {
+        let most = Duration::from_millis(1_u64.checked_shl(conflicts.0).unwrap_or(u64::MAX));
+        let most = most.min(STEP_ASIDE_AT_MOST).as_micros();
+        let span = u128::from(self.parts.entropy.number()).checked_rem(most).unwrap_or_default();
+        let span = Duration::from_micros(u64::try_from(span).unwrap_or_default());
+        self.parts.clock.sleep(span).await;
+    }
+}
 
 impl Conflicts {
     /// Once more.

@@ -77,7 +77,7 @@ impl Head {
         Self {
             status,
             date,
-            retry_after: told_to_wait(status, headers, date, now),
+            retry_after: wait(headers, status, date, now),
             location: text(headers, &LOCATION).map(str::to_owned),
             request_id,
         }
@@ -91,23 +91,27 @@ impl Head {
     }
 }
 
-/// How long an answer says to wait.
-pub(super) fn told_to_wait(
-    status: u16,
-    headers: &HeaderMap,
-    date: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?;
-    // Bytes that are no text are told to wait as well.
-    let told = value.to_str().ok().and_then(|value| retry_after::parse(value, date, now));
-    told.or_else(|| unreadable_wait(status))
-}
-
 /// Told to wait, and not told how long in a way that can be read: a minute, which is what Graph's
 /// guidance falls back to. Asking on would be to disobey.
 fn unreadable_wait(status: u16) -> Option<Duration> {
     matches!(status, 429 | 503).then_some(Duration::from_secs(60))
+}
+
+/// How long the answer says to wait. Of several words the longest counts, and a word that is no text
+/// is one that cannot be read.
+pub(super) fn wait(
+    headers: &HeaderMap,
+    status: u16,
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let words = headers.get_all(RETRY_AFTER).iter();
+    words
+        .filter_map(|word| {
+            let read = word.to_str().ok().and_then(|word| retry_after::parse(word, date, now));
+            read.or_else(|| unreadable_wait(status))
+        })
+        .max()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -67,7 +67,7 @@ pub fn told_to_wait(
     if let Some(value) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value).ok()?);
     }
-    call::told_to_wait(status, &headers, date, now)
+    call::wait(&headers, status, date, now)
 }
 
 /// A date as headers write it.

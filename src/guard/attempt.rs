@@ -11,6 +11,7 @@ use std::{
 use super::{
     Conflicts, Core, Request,
     end::{self, End},
+    pace::REQUESTS_PER_START,
 };
 use crate::{
     decide::{self, Ask, Decision, Intent, Refusal, View},
@@ -44,6 +45,9 @@ pub(super) struct Attempt {
     /// A read after the POST has shown the job running: there is nothing left to wait for.
     pub(super) arrived: bool,
     wait_ran_out: bool,
+    /// Requests granted to the start itself by the pace that all share, and how many it sent.
+    granted: u32,
+    pub(super) sent_of_grant: u32,
 }
 
 impl Attempt {
@@ -68,6 +72,8 @@ impl Attempt {
             sent: Arc::default(),
             arrived: false,
             wait_ran_out: false,
+            granted: 0,
+            sent_of_grant: 0,
         }
     }
 
@@ -101,6 +107,7 @@ impl Attempt {
         let end = match self.walk().await {
             Ok(end) | Err(end) => end,
         };
+        self.core.settle_requests(self.granted, self.sent_of_grant);
         let end = self.wait(end).await;
         let answer = self.answer(end);
         tracing::info!(
@@ -115,11 +122,11 @@ impl Attempt {
     async fn walk(&mut self) -> Result<End, End> {
         self.pace().await?;
         if self.request.dry_run {
-            return self.rehearse(false).await.map(|report| report.end);
+            return Ok(self.rehearse(false).await.end);
         }
-        let (mark, tenant) = self.take_lease().await?;
+        let (mark, token, tenant) = self.take_lease().await?;
         let observation = self.observe(mark, &tenant).await?;
-        let (intent_mark, intent, receipt) = match self.intend(&observation).await? {
+        let (intent_mark, intent, receipt) = match self.intend(token, &observation).await? {
             Intended::Yes(mark, intent, receipt) => (mark, intent, receipt),
             Intended::No(end) => return Ok(end),
         };
@@ -142,11 +149,12 @@ impl Attempt {
         self.or_stopped(self.core.pace.start()).await?.map_err(End::rate_limited)
     }
 
-    /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, and the
-    /// tenant's record as it was.
-    async fn take_lease(&mut self) -> Result<(Tick, TenantRecord), End> {
+    /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, its
+    /// token, and the tenant's record as it was.
+    async fn take_lease(&mut self) -> Result<(Tick, FencingToken, TenantRecord), End> {
         let parts = self.core.parts.clone();
         let patience = parts.clock.tick().after(self.request.lease_wait);
+        let paced_until = parts.clock.tick().after(parts.pace.patience);
         let mut authorized = false;
         let mut conflicts = Conflicts::default();
         loop {
@@ -165,7 +173,7 @@ impl Attempt {
                     self.wait_for_holder(patience).await;
                     continue;
                 }
-                Err(refusal) => return Err(no(refusal.into(), "")),
+                Err(refusal) => return Err(refusal.into()),
             };
             if !authorized {
                 // Before the lease, so that a slow token endpoint keeps nobody else waiting, and
@@ -175,14 +183,35 @@ impl Attempt {
                 authorized = true;
                 continue;
             }
+            let mut tenant = grant.tenant;
+            // Charged with the lease, so that it costs no commit of its own.
+            let needed = REQUESTS_PER_START.saturating_sub(self.granted);
+            let draw = self.core.draw(needed);
+            let before = tenant.as_ref().unwrap_or(&snapshot.tenant.record);
+            let Ok(granted) = self.core.at_once(before, &snapshot.as_of, &draw) else {
+                // Waited for without the lease: nobody else has to wait for this job meanwhile.
+                let turn = self.core.turn(&draw, None, paced_until);
+                self.or_stopped(turn).await??;
+                self.granted = REQUESTS_PER_START;
+                continue;
+            };
+            tenant = granted.as_ref().map(|granted| granted.record.clone()).or(tenant);
             let mut change = self.job_change(&snapshot, grant.record, Vec::new());
-            change.tenant = grant.tenant.map(|record| self.tenant_write(&snapshot, record));
+            change.tenant = tenant.map(|record| self.tenant_write(&snapshot, record));
             match parts.store.commit(change).await {
                 Ok(Commit::Done(_)) => {
+                    if let Some(granted) = granted {
+                        self.core.granted(&draw, &granted);
+                    }
+                    self.granted = REQUESTS_PER_START;
                     self.token = Some(grant.token);
-                    return Ok((mark, snapshot.tenant.record));
+                    return Ok((mark, grant.token, snapshot.tenant.record));
                 }
-                Ok(Commit::Conflict) => conflicts.one_more(&*parts.store)?,
+                Ok(Commit::Conflict) => {
+                    self.core.put_back(&draw);
+                    conflicts.one_more(&*parts.store)?;
+                    self.core.step_aside(&conflicts).await;
+                }
                 Err(error) => {
                     // Perhaps it was taken all the same, and nobody should have to wait for it.
                     self.close(None, Vec::new()).await;
@@ -218,6 +247,7 @@ impl Attempt {
                 return Err(interrupted);
             }
         };
+        self.sent_of_grant = self.sent_of_grant.saturating_add(told.cost.requests);
         self.count_reads(told.cost);
         self.core.note_read(before, told.throttle, told.result.as_ref().err()).await;
         match told.result {
@@ -236,11 +266,12 @@ impl Attempt {
     }
 
     /// Steps 6 and 7: decide, and make the intent durable.
-    async fn intend(&mut self, observation: &Observation) -> Result<Intended, End> {
+    async fn intend(
+        &mut self,
+        token: FencingToken,
+        observation: &Observation,
+    ) -> Result<Intended, End> {
         let parts = self.core.parts.clone();
-        let Some(token) = self.token else {
-            return Err(End::interrupted());
-        };
         let mut conflicts = Conflicts::default();
         loop {
             if let Err(interrupted) = self.not_stopped() {
@@ -284,7 +315,10 @@ impl Attempt {
             change.tenant = Some(self.tenant_write(&snapshot, tenant.clone()));
             let unwritten = match parts.store.commit(change).await {
                 Ok(Commit::Done(receipt)) => return Ok(Intended::Yes(mark, intent, receipt)),
-                Ok(Commit::Conflict) => conflicts.one_more(&*parts.store),
+                Ok(Commit::Conflict) => {
+                    self.core.step_aside(&conflicts).await;
+                    conflicts.one_more(&*parts.store)
+                }
                 // Perhaps it was written all the same. Nothing was sent, and nobody but this
                 // attempt can know that: give it back if the store is there to take it.
                 Err(error) => Err(error),

@@ -7,14 +7,15 @@ use super::{
     Conflicts, Core, Guard, Request,
     attempt::{Attempt, no, view},
     end::{self, End},
+    share::Waited,
 };
 use crate::{
-    decide::{self, Refusal, StartReply},
+    decide::{self, Refusal, Unsent},
     model::{
-        Actor, Answer, Job, JobKey, JobRef, Observation, OutcomeKind, Policy, Reason, Reply,
-        ServicePrincipal, ServicePrincipalId, TenantRecord, Tick,
+        Actor, Answer, Job, JobKey, JobRef, Moment, Observation, OutcomeKind, Policy, Reason,
+        Reply, ServicePrincipal, ServicePrincipalId, TenantRecord, Tick,
     },
-    ports::{Change, Commit, GraphError, SpLookup, StoreError, TenantWrite, Told},
+    ports::{Change, Commit, GraphError, SpLookup, StoreError, TenantWrite, Told, Versioned},
 };
 
 /// Longest time that a list or a look-up may take, repeats included.
@@ -80,10 +81,7 @@ impl Guard {
             wait: None,
         };
         let mut attempt = Attempt::new(std::sync::Arc::clone(&self.core), request);
-        let (end, observation, read_failed) = match attempt.rehearse(true).await {
-            Ok(report) => (report.end, report.observation, report.read_failed),
-            Err(end) => (end, None, true),
-        };
+        let Rehearsed { end, observation, read_failed } = attempt.rehearse(true).await;
         StatusReport { observation, start: attempt.answer(end), read_failed }
     }
 
@@ -127,38 +125,33 @@ impl Guard {
 impl Attempt {
     /// What a start would answer now, changing nothing. Without `always_read`, a deferral known
     /// from the store costs no request, as it does for a start.
-    pub(super) async fn rehearse(&mut self, always_read: bool) -> Result<Rehearsed, End> {
+    pub(super) async fn rehearse(&mut self, always_read: bool) -> Rehearsed {
         let policy = self.request.policy.clone();
-        let snapshot = match self.load().await {
-            Ok(snapshot) => Ok(snapshot),
-            // A store outage delays starts, never `status`.
-            Err(end) if always_read => Err(end),
-            Err(end) => return Err(end),
-        };
-        let refusal = match &snapshot {
-            Ok(snapshot) => match decide::look_back(&policy, view(snapshot), None) {
-                Ok(()) => None,
-                Err(refusal) => Some(no(refusal.into(), "")),
+        let cleared = match self.load().await {
+            Ok(snapshot) => match decide::look_back(&policy, view(&snapshot), None) {
+                Ok(()) => Ok(snapshot),
+                Err(refusal) => Err(End::from(refusal)),
             },
-            Err(end) => Some(end.clone()),
+            Err(end) => Err(end),
         };
-        if let Some(end) = refusal.clone() {
+        if let Err(end) = &cleared {
             let throttled = end.reason == Some(Reason::Throttled);
+            // A store outage delays starts, never `status`.
             if !always_read || throttled {
-                return Ok(Rehearsed { end, observation: None, read_failed: throttled });
+                let end = end.clone();
+                return Rehearsed { end, observation: None, read_failed: throttled };
             }
         }
         let observation = match self.read_for_rehearsal(always_read).await {
             Ok(observation) => observation,
-            Err(end) => return Ok(Rehearsed { end, observation: None, read_failed: true }),
+            Err(end) => return Rehearsed { end, observation: None, read_failed: true },
         };
         self.observation = Some(observation.clone());
-        let end = match (refusal, &snapshot) {
-            (Some(end), _) => end,
-            (None, Err(end)) => end.clone(),
-            (None, Ok(snapshot)) => {
+        let end = match cleared {
+            Err(end) => end,
+            Ok(snapshot) => {
                 let accept = &self.ask.accept;
-                match decide::rehearse(&policy, view(snapshot), accept, &observation) {
+                match decide::rehearse(&policy, view(&snapshot), accept, &observation) {
                     Ok(()) => End::new(
                         OutcomeKind::WouldStart,
                         format!("would start: the job reads {}", observation.summary()),
@@ -167,7 +160,7 @@ impl Attempt {
                 }
             }
         };
-        Ok(Rehearsed { end, observation: Some(observation), read_failed: false })
+        Rehearsed { end, observation: Some(observation), read_failed: false }
     }
 
     /// One read. A start, dry or not, has waited for its turn already; a `status` has not.
@@ -177,8 +170,9 @@ impl Attempt {
             let turn = self.core.pace.read();
             self.or_stopped(turn).await?.map_err(End::rate_limited)?;
         }
-        let deadline = parts.clock.tick().after(LOOK_UP_WITHIN);
-        let told = self.or_stopped(self.core.gated_job(&self.ask.key, deadline)).await??;
+        let paced_until = parts.clock.tick().after(parts.pace.patience);
+        let read = self.core.gated_job(&self.ask.key, LOOK_UP_WITHIN, paced_until);
+        let told = self.or_stopped(read).await??;
         self.count_reads(told.cost);
         let job = told.result?;
         Ok(Observation::of(&job, told.read_at, told.began))
@@ -186,47 +180,67 @@ impl Attempt {
 }
 
 impl Core {
-    /// Reads a job, unless the tenant is told to wait.
+    /// Reads a job within so long, once the tenant may be asked.
     ///
     /// # Errors
-    /// The throttle, or that there is no token; what the read itself said is inside.
+    /// The throttle, or that there is no turn before `paced_until`; what the read itself said is
+    /// inside.
     pub(super) async fn gated_job(
         &self,
         key: &JobKey,
-        deadline: Tick,
-    ) -> Result<Told<Job>, GraphError> {
-        let before = self.not_throttled().await?;
-        let told = self.parts.graph.job(key, deadline).await;
+        within: Duration,
+        paced_until: Tick,
+    ) -> Result<Told<Job>, End> {
+        let before = self.admitted(paced_until).await?;
+        let told = self.parts.graph.job(key, self.parts.clock.tick().after(within)).await;
+        self.settle_requests(1, told.cost.requests);
         self.note_read(&before, told.throttle, told.result.as_ref().err()).await;
         Ok(told)
     }
 
     async fn ready_to_look_up(&self) -> Result<(TenantRecord, Tick), End> {
-        let before = self.not_throttled().await?;
         self.pace.read().await.map_err(End::rate_limited)?;
+        let before = self.admitted(self.parts.clock.tick().after(self.parts.pace.patience)).await?;
         Ok((before, self.parts.clock.tick().after(LOOK_UP_WITHIN)))
     }
 
     async fn noted<T>(&self, before: &TenantRecord, told: Told<T>) -> Result<T, End> {
+        self.settle_requests(1, told.cost.requests);
         self.note_read(before, told.throttle, told.result.as_ref().err()).await;
         Ok(told.result?)
     }
 
+    /// Waits until the tenant may be asked once more: not throttled, and at its turn.
+    async fn admitted(&self, paced_until: Tick) -> Result<TenantRecord, End> {
+        let Some((tenant, as_of)) = self.not_throttled().await? else {
+            return Ok(TenantRecord::default());
+        };
+        let record = tenant.record.clone();
+        match self.turn(&self.draw(1), Some((tenant, as_of)), paced_until).await? {
+            Waited::No => Ok(record),
+            // Graph may have said to wait meanwhile.
+            Waited::Yes => {
+                let now = self.not_throttled().await?;
+                Ok(now.map(|(tenant, _)| tenant.record).unwrap_or_default())
+            }
+        }
+    }
+
     /// Whether the tenant may be asked at all. Without a store nothing is known of a throttle, and
     /// reads go on: an outage of the store delays starts, never `status`.
-    async fn not_throttled(&self) -> Result<TenantRecord, GraphError> {
+    async fn not_throttled(&self) -> Result<Option<(Versioned<TenantRecord>, Moment)>, GraphError> {
         let (tenant, as_of) = match self.parts.store.load_tenant(&self.parts.tenant).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::debug!(error = %end::chain(&error), "reading without the store");
-                return Ok(TenantRecord::default());
+                return Ok(None);
             }
         };
         let throttle = tenant.record.throttle.as_ref();
         match throttle
             .and_then(|throttle| Some((throttle.status, throttle.term.remaining(&as_of)?)))
         {
-            None => Ok(tenant.record),
+            None => Ok(Some((tenant, as_of))),
             Some((status, left)) => Err(GraphError::Throttled {
                 reply: Reply { status, code: None, message: None, request_id: None },
                 retry_after: Some(left),
@@ -284,9 +298,13 @@ impl Core {
     }
 
     /// Keeps that a start could not even be sent.
-    pub(super) async fn note_unsent(&self, reply: &StartReply) {
-        if let StartReply::NotSent { .. } = reply {
-            self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+    pub(super) async fn note_unsent(&self, unsent: Unsent<'_>) {
+        match unsent {
+            Unsent::NotReached(_) => {
+                self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+            }
+            // Graph is there and well, or nobody asked it.
+            Unsent::HeldBack { .. } | Unsent::TooLate => {}
         }
     }
 
@@ -294,7 +312,7 @@ impl Core {
     /// is away, no start goes out anyway.
     async fn note(
         &self,
-        rewrite: impl Fn(&TenantRecord, &crate::model::Moment) -> Option<TenantRecord> + Send + Sync,
+        rewrite: impl Fn(&TenantRecord, &Moment) -> Option<TenantRecord> + Send + Sync,
     ) {
         if let Err(error) = self.try_note(&rewrite).await {
             tracing::warn!(error = %end::chain(&error), "Graph's health could not be recorded");
@@ -303,7 +321,7 @@ impl Core {
 
     async fn try_note(
         &self,
-        rewrite: &(impl Fn(&TenantRecord, &crate::model::Moment) -> Option<TenantRecord> + Send + Sync),
+        rewrite: &(impl Fn(&TenantRecord, &Moment) -> Option<TenantRecord> + Send + Sync),
     ) -> Result<(), StoreError> {
         let mut conflicts = Conflicts::default();
         loop {

@@ -110,6 +110,9 @@ pub struct TenantRecord {
     /// The circuit breaker.
     #[serde(default)]
     pub breaker: Breaker,
+    /// When the requests granted so far, by whomever, are worth their time at the steady pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Term>,
 }
 
 /// Graph said when to ask again; until then nobody asks.

@@ -202,6 +202,12 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(Pruned::default())
     }
 
+    /// Whether hosts of several machines may share it. Then the tenant's record keeps the pace of
+    /// requests for all of them; else each process keeps it for itself.
+    fn many_hosts(&self) -> bool {
+        false
+    }
+
     /// The store's URL, without secrets.
     fn describe(&self) -> String;
 }

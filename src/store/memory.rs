@@ -307,6 +307,11 @@ impl Store for MemoryStore {
         state.prune(keep, most, &now).map_err(|fault| fault.at(NAME))
     }
 
+    /// The hosts of a simulation share one.
+    fn many_hosts(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         NAME.to_owned()
     }

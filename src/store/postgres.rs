@@ -118,7 +118,9 @@ impl PostgresStore {
     {
         let address = Address::parse(url).map_err(|fault| fault.at("at postgres://"))?;
         let sql = Sql::new(&address.schema);
-        let pool = Pool::new(address, password, Box::new(trust), Arc::clone(&clock), deadline);
+        let kept = if address.prepare { sql.kept() } else { Vec::new() };
+        let trust = Box::new(trust);
+        let pool = Pool::new(address, password, trust, Arc::clone(&clock), deadline, kept);
         Ok(Self {
             pool,
             sql,
@@ -310,6 +312,10 @@ impl Store for PostgresStore {
             Ok(pruned)
         };
         self.within(self.deadline, work).await
+    }
+
+    fn many_hosts(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {

@@ -24,6 +24,7 @@ use std::{
 use startguard::{
     clock::SystemClock,
     decide::{self, Ask, Decision, View},
+    entropy::SystemEntropy,
     guard::{Guard, PaceSettings, Parts, Request},
     model::{
         Actor, AttemptId, EntryKind, Job, JobId, JobKey, JobRef, NewEntry, Observation,
@@ -31,7 +32,7 @@ use startguard::{
     },
     ports::{Change, Clock as _, Commit, JobWrite, Snapshot, Store as _, Version},
     store::{Password, PostgresStore},
-    testing::{CountingEntropy, FaultyStore, ScriptedGraph},
+    testing::{FaultyStore, ScriptedGraph},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -74,21 +75,18 @@ async fn run() {
     let bench = Bench::set(&server).await;
     bench.count().await;
     println!("{rounds} rounds of {} s, {CLIENTS} clients; per second, median", ROUND.as_secs());
-    let mut sides = [Vec::new(), Vec::new(), Vec::new()];
+    let mut bare = Vec::new();
+    let mut ours = [const { Vec::new() }; 4];
     for _ in 0..rounds {
-        let [bare, cycles, journalled] = &mut sides;
         bare.push(bench.pgbench());
-        cycles.push(bench.cycles(Release::Silent).await);
-        journalled.push(bench.cycles(Release::Journalled).await);
+        for (rates, (_, stores, release)) in ours.iter_mut().zip(bench.sides()) {
+            rates.push(bench.cycles(stores, release).await);
+        }
     }
-    let [bare, cycles, journalled] = sides;
-    println!("pgbench, one upsert            {:8.0}", median(&bare));
-    for (name, cycles) in [
-        ("acquire, decide, release       ", cycles),
-        ("the same, with a journal entry ", journalled),
-    ] {
-        let ratios: Vec<f64> = cycles.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
-        println!("{name}{:8.0}   ratio {:.2}", median(&cycles), median(&ratios));
+    println!("{:48}{:8.0}", "pgbench, one upsert", median(&bare));
+    for (rates, (name, _, _)) in ours.iter().zip(bench.sides()) {
+        let ratios: Vec<f64> = rates.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect();
+        println!("{name:48}{:8.0}   ratio {:.2}", median(rates), median(&ratios));
     }
 }
 
@@ -104,6 +102,8 @@ struct Bench {
     url: String,
     /// As many processes would: a store of its own each, and so a connection of its own.
     stores: Vec<Arc<PostgresStore>>,
+    /// The same with `prepare=on`.
+    prepared: Vec<Arc<PostgresStore>>,
     folder: tempfile::TempDir,
 }
 
@@ -121,9 +121,19 @@ impl Bench {
         drop(client);
         driver.await.expect("it ends").expect("a connection");
         let url = format!("{server}?schema=bench");
-        let stores: Vec<_> = (0..CLIENTS).map(|_| Arc::new(store(&url))).collect();
+        let stores = |url: &str| (0..CLIENTS).map(|_| Arc::new(store(url))).collect::<Vec<_>>();
+        let (prepared, stores) = (stores(&format!("{url}&prepare=on")), stores(&url));
         stores[0].prepare().await.expect("tables");
-        Self { server: server.to_owned(), url, stores, folder }
+        Self { server: server.to_owned(), url, stores, prepared, folder }
+    }
+
+    fn sides(&self) -> [(&'static str, &[Arc<PostgresStore>], Release); 4] {
+        [
+            ("acquire, decide, release; prepare=on", &self.prepared, Release::Silent),
+            ("  and a journal entry", &self.prepared, Release::Journalled),
+            ("acquire, decide, release; prepare=off", &self.stores, Release::Silent),
+            ("  and a journal entry", &self.stores, Release::Journalled),
+        ]
     }
 
     /// Upserts per second.
@@ -144,11 +154,11 @@ impl Bench {
     }
 
     /// Cycles per second.
-    async fn cycles(&self, release: Release) -> f64 {
+    async fn cycles(&self, stores: &[Arc<PostgresStore>], release: Release) -> f64 {
         let stop = Arc::new(AtomicBool::new(false));
         let began = Instant::now();
         let clients: Vec<_> = (0..)
-            .zip(&self.stores)
+            .zip(stores)
             .map(|(number, store)| {
                 let (store, stop) = (Arc::clone(store), Arc::clone(&stop));
                 tokio::spawn(async move {
@@ -197,35 +207,55 @@ impl Bench {
             trips.swap(0, Ordering::SeqCst)
         );
 
-        let clock = Arc::new(SystemClock);
-        let graph = Arc::new(ScriptedGraph::new(clock.clone()));
-        let job = key("started");
-        graph.set(&job, ScriptedGraph::job(StatusCode::Paused, ScheduleState::Disabled));
-        let counted = Arc::new(FaultyStore::new(store, clock.clone()));
-        let plenty = NonZeroU32::new(1_000).expect("not zero");
-        let guard = Guard::new(Parts {
-            store: counted.clone(),
-            graph,
-            clock,
-            entropy: Arc::new(CountingEntropy::default()),
-            tenant: tenant(),
-            pace: PaceSettings {
-                requests_per_second: plenty,
-                burst: plenty,
-                patience: Duration::ZERO,
-            },
-            process: "bench".to_owned(),
-            stop: CancellationToken::new(),
-        });
-        let answer = guard.start(request(&job)).await;
-        assert_eq!(answer.outcome, OutcomeKind::Started, "{answer:?}");
-        println!(
-            "an uncontended start: {} commits, {} calls of the store, {} round trips",
-            counted.commits(),
-            counted.calls(),
-            trips.load(Ordering::SeqCst)
-        );
+        let alone = starts_of_one_tenant(&[store]).await;
+        println!("an uncontended start: {alone}, {} round trips", trips.load(Ordering::SeqCst));
+        for crowd in [5, CLIENTS] {
+            let cost = starts_of_one_tenant(&self.stores[..crowd]).await;
+            println!("a start among {crowd} of one tenant at once: {cost}");
+        }
     }
+}
+
+/// Starts a job of its own over each store, all at once; what each start cost on average.
+async fn starts_of_one_tenant(stores: &[Arc<PostgresStore>]) -> String {
+    let starts: Vec<_> = (0..)
+        .zip(stores)
+        .map(|(number, store)| {
+            let clock = Arc::new(SystemClock);
+            let graph = Arc::new(ScriptedGraph::new(clock.clone()));
+            let job = key(&format!("start-{number}-of-{}", stores.len()));
+            graph.set(&job, ScriptedGraph::job(StatusCode::Paused, ScheduleState::Disabled));
+            let counted = Arc::new(FaultyStore::new(store.clone(), clock.clone()));
+            let plenty = NonZeroU32::new(1_000).expect("not zero");
+            let guard = Guard::new(Parts {
+                store: counted.clone(),
+                graph,
+                clock,
+                entropy: Arc::new(SystemEntropy),
+                tenant: tenant(),
+                pace: PaceSettings {
+                    requests_per_second: plenty,
+                    burst: plenty,
+                    patience: Duration::ZERO,
+                },
+                process: "bench".to_owned(),
+                stop: CancellationToken::new(),
+            });
+            tokio::spawn(async move {
+                let answer = guard.start(request(&job)).await;
+                assert_eq!(answer.outcome, OutcomeKind::Started, "{answer:?}");
+                (counted.commits(), counted.calls())
+            })
+        })
+        .collect();
+    let (mut commits, mut calls) = (0_u32, 0_u32);
+    for start in starts {
+        let (more_commits, more_calls) = start.await.expect("a start");
+        commits += more_commits;
+        calls += more_calls;
+    }
+    let each = |count| f64::from(count) / stores.len() as f64;
+    format!("{:.1} commits asked for, {:.1} calls of the store", each(commits), each(calls))
 }
 
 /// One cycle: read, take the lease, read, decide, give the lease back. The guard's own functions.
@@ -330,7 +360,7 @@ fn policy() -> Policy {
         cooldown: Duration::from_secs(600),
         max_starts: n(3),
         window: Duration::from_secs(86_400),
-        tenant_starts_per_minute: n(10),
+        tenant_starts_per_minute: n(1_000),
         lease: Duration::from_secs(60),
         status_max_age: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),

@@ -2,14 +2,18 @@
 
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
+mod costs;
 mod doubt;
+mod failpoints;
 mod faults;
 mod health;
 mod operator;
+mod pace;
 mod sharing;
 mod stopping;
 mod time;
 mod waiting;
+mod witness;
 mod world;
 
 use startguard::{

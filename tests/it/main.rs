@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod crash;
 mod docs;
 mod emulator;
 mod fuzz;
@@ -13,6 +14,7 @@ mod identity;
 mod pg;
 mod processes;
 mod processes_postgres;
+mod steps;
 mod store_contract;
 mod store_migrate;
 mod store_postgres;

@@ -53,7 +53,9 @@ impl Fleet {
             .env("STARTGUARD_GRAPH_ENDPOINT", &self.graph)
             .env("STARTGUARD_STORE", &self.store)
             .env("STARTGUARD_OUTPUT", "json")
-            // Each round has a job of its own, and they share one tenant.
+            // Each round has a job of its own, and they share one tenant and its pace.
+            .env("STARTGUARD_GRAPH_REQUESTS_PER_SECOND", "1000000")
+            .env("STARTGUARD_GRAPH_BURST", "1000000")
             .env("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "100000")
             .envs(settings.iter().copied())
             .args(args)
@@ -155,11 +157,8 @@ async fn thirty_two_processes_on_four_hosts_make_one_post() {
     assert!(verify.status.success(), "{verify:?}");
 }
 
-/// Rounds of killing; a long run sets more.
-fn rounds() -> u32 {
-    let rounds = std::env::var("STARTGUARD_TEST_KILL_ROUNDS").ok();
-    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(40)
-}
+/// Rounds of killing. `crash` kills crowds, and more of them; here it is known at which step one was.
+const ROUNDS: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_a_start_is_not_repeated_by_another_host() {
@@ -170,7 +169,7 @@ async fn killed_at_any_moment_a_start_is_not_repeated_by_another_host() {
     let fleet = Fleet::new(2, emulator.base_url(), &pg::in_new_schema(&url));
     let mut span = fleet.length_of_a_start(&emulator).await;
     let (mut unharmed, mut sent, mut intended) = (0_u32, 0_u32, 0_u32);
-    for round in 0..rounds() {
+    for round in 0..ROUNDS {
         let id = format!("job{round}");
         emulator.set_job(SP, JobConfig::new(&id, "Paused"));
         let job = format!("{SP}/{id}");
@@ -199,9 +198,8 @@ async fn killed_at_any_moment_a_start_is_not_repeated_by_another_host() {
     let verify = fleet.run(1, &["history", "--verify"], &[]).await;
     assert!(verify.status.success(), "{verify:?}");
     println!(
-        "{} rounds over {span:?}: {} were killed after the POST, {intended} between intent and POST, \
+        "{ROUNDS} rounds over {span:?}: {} were killed after the POST, {intended} between intent and POST, \
          {unharmed} unharmed",
-        rounds(),
         sent.saturating_sub(unharmed)
     );
 }
@@ -314,4 +312,28 @@ async fn stopped_at_any_moment_holders_never_make_a_second_post() {
     assert!(started(&firsts) + started(&others) > 0);
     let verify = fleet.run(1, &["history", "--verify"], &[]).await;
     assert!(verify.status.success(), "{verify:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_hosts_share_one_pace_from_the_first_request_on() {
+    let Some(url) = pg::shared() else { return };
+    let builder = Emulator::builder().timing(instantly()).job(SP, JobConfig::new("a", "Active"));
+    let emulator = builder.start().await.expect("an emulator");
+    let fleet = Fleet::new(4, emulator.base_url(), &pg::in_new_schema(&url));
+    // Two a second, two at once; nobody has made the tables yet.
+    let settings = [("STARTGUARD_GRAPH_REQUESTS_PER_SECOND", "2"), ("STARTGUARD_GRAPH_BURST", "2")];
+    let job = format!("{SP}/a");
+    let all = (0..12).map(|number| match number % 3 {
+        0 => fleet.spawn(number, &["start", &job, "--lease-wait=60s"], &settings),
+        1 => fleet.spawn(number, &["status", &job], &settings),
+        _ => fleet.spawn(number, &["list", SP], &settings),
+    });
+    for output in ended_all(all.collect()).await {
+        assert!(output.status.success(), "{output:?}");
+    }
+    let at: Vec<u64> = emulator.requests().iter().map(|request| request.at_ms).collect();
+    assert_eq!(at.len(), 12);
+    // Ten of the twelve wait half a second each, or longer; a second for a first that came late.
+    let took = at.last().expect("a last") - at.first().expect("a first");
+    assert!(took >= 4_000, "{at:?}");
 }

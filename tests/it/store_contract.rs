@@ -93,6 +93,27 @@ impl Place for Postgres {
     }
 }
 
+/// The same server, with statements kept prepared.
+struct Prepared(Postgres);
+
+impl Place for Prepared {
+    const BOOT_TIME: bool = false;
+    fn available() -> bool {
+        Postgres::available()
+    }
+    fn new() -> Self {
+        let mut place = Postgres::new();
+        place.url.push_str("&prepare=on");
+        Self(place)
+    }
+    fn clock(&self) -> &ManualClock {
+        self.0.clock()
+    }
+    fn open(&self) -> Arc<dyn Store> {
+        self.0.open()
+    }
+}
+
 /// The same server, behind a pooler that gives each transaction one of two sessions.
 struct Pooled {
     place: Postgres,
@@ -608,4 +629,5 @@ macro_rules! contract {
 contract!(memory, super::InMemory);
 contract!(sqlite, super::Sqlite);
 contract!(postgres, super::Postgres);
+contract!(postgres_prepared, super::Prepared);
 contract!(postgres_pooled, super::Pooled);

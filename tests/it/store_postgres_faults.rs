@@ -489,7 +489,7 @@ async fn a_commit_that_its_standby_does_not_have_is_not_acknowledged() -> Outcom
         let trying = Arc::clone(&store);
         let key = job(sessions);
         let write = tokio::spawn(async move { trying.commit(job_change(&key, 0, &[3])).await });
-        let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'";
+        let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%COMMIT'";
         until("the wait", async || {
             value(&url, &format!("SELECT count(*) > 0 {waiting}")).await == "t"
         })

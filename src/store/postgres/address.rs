@@ -29,7 +29,7 @@ const PASSED_ON: &[&str] = &[
 ];
 
 /// Options that are read here.
-const OWN: &[&str] = &["passfile", "schema", "sslmode", "sslrootcert"];
+const OWN: &[&str] = &["passfile", "prepare", "schema", "sslmode", "sslrootcert"];
 
 /// The port of a server that names none.
 const PORT: u16 = 5432;
@@ -70,6 +70,9 @@ pub(super) struct Address {
     pub(super) schema: Name,
     pub(super) protection: Protection,
     pub(super) password_file: Option<PathBuf>,
+    /// Whether statements are kept prepared for a connection's life. Behind a pooler that gives
+    /// each transaction another session, they would not be there, or be another process's.
+    pub(super) prepare: bool,
     /// The URL as it may be shown.
     pub(super) shown: String,
 }
@@ -118,6 +121,17 @@ impl Address {
             Some((_, name)) => Name::parse(name)?,
         };
         let protection = protection(&own, &targets)?;
+        let prepare = match own.iter().find(|(name, _)| name == "prepare") {
+            None => false,
+            Some((_, value)) if value == "off" => false,
+            Some((_, value)) if value == "on" => true,
+            Some(_) => {
+                return Err(Fault::new(
+                    "has a URL with an unknown `prepare`",
+                    "use on, where it leads to the server itself, or off",
+                ));
+            }
+        };
         let file = |option: &str| {
             own.iter().find(|(name, _)| name == option).map(|(_, path)| PathBuf::from(path))
         };
@@ -141,7 +155,8 @@ impl Address {
         settings.keepalives_idle(settings.get_keepalives_idle().min(KEEPALIVE));
         let shown = shown(&settings, &targets, &schema);
         let settings = without_hosts(&settings);
-        Ok(Self { settings, targets, schema, protection, password_file: file("passfile"), shown })
+        let password_file = file("passfile");
+        Ok(Self { settings, targets, schema, protection, password_file, prepare, shown })
     }
 
     /// The settings of a connection to one of the servers.

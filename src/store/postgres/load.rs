@@ -29,8 +29,7 @@ pub(super) async fn load(
 ) -> Result<Loaded<Snapshot>, Trouble> {
     let key = job.store_key();
     let row = session
-        .client
-        .query_typed_one(
+        .query_one(
             &sql.load,
             &[(&key, Type::TEXT), (&tenant.as_str(), Type::TEXT), (&now, Type::INT8)],
         )
@@ -55,8 +54,7 @@ pub(super) async fn load_tenant(
     now: Option<i64>,
 ) -> Result<Loaded<(Versioned<TenantRecord>, Moment)>, Trouble> {
     let row = session
-        .client
-        .query_typed_one(&sql.load_tenant, &[(&tenant.as_str(), Type::TEXT), (&now, Type::INT8)])
+        .query_one(&sql.load_tenant, &[(&tenant.as_str(), Type::TEXT), (&now, Type::INT8)])
         .await?;
     if !schema::is_current(row.try_get(0)?)? {
         return Ok(Loaded::Older);
@@ -67,7 +65,7 @@ pub(super) async fn load_tenant(
 
 /// The server's clock, where there are no tables yet.
 pub(super) async fn now(session: &Session, sql: &Sql, now: Option<i64>) -> Result<Moment, Trouble> {
-    let row = session.client.query_typed_one(&sql.now, &[(&now, Type::INT8)]).await?;
+    let row = session.query_one(&sql.now, &[(&now, Type::INT8)]).await?;
     moment(&row, 0)
 }
 

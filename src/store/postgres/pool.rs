@@ -20,6 +20,7 @@ use super::{
     password::{self, Password},
     patience::Patience,
     session::Session,
+    sql::Kept,
     tls,
 };
 use crate::{model::Tick, ports::Clock, store::fault::Fault};
@@ -49,6 +50,8 @@ pub(super) struct Pool {
     /// Longest time that getting a connection may take, for scans too, which may themselves take
     /// longer than other calls.
     deadline: Duration,
+    /// Statements to keep prepared on every connection.
+    kept: Vec<Kept>,
     tls: OnceCell<MakeRustlsConnect>,
     slots: Semaphore,
     idle: Mutex<Vec<Rested>>,
@@ -111,8 +114,10 @@ impl Pool {
         trust: Box<Trust>,
         clock: Arc<dyn Clock>,
         deadline: Duration,
+        kept: Vec<Kept>,
     ) -> Self {
         Self {
+            kept,
             address,
             password,
             trust,
@@ -157,6 +162,11 @@ impl Pool {
             !rested.session.client.is_closed() && rested.since.until(now) < LONGEST_REST
         });
         idle.pop().map(|rested| rested.session)
+    }
+
+    /// Lets go of the connections that nobody uses.
+    pub(super) fn let_go(&self) {
+        self.idle().clear();
     }
 
     async fn connect(&self, patience: &Patience<'_>) -> Result<Session, Fault> {
@@ -208,7 +218,13 @@ impl Pool {
         // What was sent and is not acknowledged for so long will not be: the peer is gone.
         settings.connect_timeout(timeout).tcp_user_timeout(within);
         self.log_in(&mut settings, target)?;
-        let connecting = self.open(&settings);
+        let connecting = async {
+            let mut session = self.open(&settings).await?;
+            if !self.kept.is_empty() {
+                session.keep(&self.kept).await;
+            }
+            Ok(session)
+        };
         match tokio::time::timeout(within, connecting).await {
             Ok(done) => done,
             Err(_) => Err(Fault::new(

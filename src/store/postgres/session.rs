@@ -1,6 +1,7 @@
 //! One connection, and what was noticed on it.
 
 use std::{
+    collections::HashMap,
     future::poll_fn,
     sync::{
         Arc,
@@ -9,7 +10,14 @@ use std::{
 };
 
 use tokio::task::AbortHandle;
-use tokio_postgres::{AsyncMessage, Client, Connection, Socket, error::Severity, tls::TlsStream};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Error, Row, Socket, Statement,
+    error::Severity,
+    tls::TlsStream,
+    types::{ToSql, Type},
+};
+
+use super::sql::Kept;
 
 /// A connection that is ready for work.
 #[derive(Debug)]
@@ -17,7 +25,12 @@ pub(super) struct Session {
     pub(super) client: Client,
     driver: AbortHandle,
     warnings: Arc<AtomicU64>,
+    /// Statements that the server keeps prepared for this connection, by their text.
+    kept: HashMap<String, Statement>,
 }
+
+/// A value and its type.
+pub(super) type Value<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl Session {
     /// Takes over a connection. Its own task reads and writes from here on.
@@ -46,7 +59,48 @@ impl Session {
             }
         });
         let driver = driver.abort_handle();
-        Self { client, driver, warnings }
+        Self { client, driver, warnings, kept: HashMap::new() }
+    }
+
+    /// Has the server keep these statements prepared, in one round trip. One that it does not
+    /// take (its table is not there yet) stays unprepared on this connection.
+    pub(super) async fn keep(&mut self, statements: &[Kept]) {
+        let preparing =
+            statements.iter().map(|kept| self.client.prepare_typed(&kept.sql, kept.types));
+        let prepared = futures_util::future::join_all(preparing).await;
+        self.kept = statements
+            .iter()
+            .zip(prepared)
+            .filter_map(|(kept, prepared)| Some((kept.sql.clone(), prepared.ok()?)))
+            .collect();
+    }
+
+    /// Runs a statement that finds one row at most. Sent in the first poll, like [`Self::execute`].
+    pub(super) async fn query_opt(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row>, Error> {
+        match self.kept.get(sql) {
+            Some(kept) => self.client.query_opt(kept, &bare(values)).await,
+            None => self.client.query_typed_opt(sql, values).await,
+        }
+    }
+
+    /// Runs a statement that finds one row.
+    pub(super) async fn query_one(&self, sql: &str, values: &[Value<'_>]) -> Result<Row, Error> {
+        match self.kept.get(sql) {
+            Some(kept) => self.client.query_one(kept, &bare(values)).await,
+            None => self.client.query_typed_one(sql, values).await,
+        }
+    }
+
+    /// Runs a statement; how many rows it touched.
+    pub(super) async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, Error> {
+        match self.kept.get(sql) {
+            Some(kept) => self.client.execute(kept, &bare(values)).await,
+            None => self.client.execute_typed(sql, values).await,
+        }
     }
 
     /// How many warnings came so far.
@@ -59,4 +113,8 @@ impl Session {
     pub(super) fn cut(&self) {
         self.driver.abort();
     }
+}
+
+fn bare<'a>(values: &[Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values.iter().map(|(value, _)| *value).collect()
 }

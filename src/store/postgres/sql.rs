@@ -1,11 +1,20 @@
 //! The statements, with the schema's name in its place. Values never become part of a statement.
 
-use super::{name::Name, schema};
+use tokio_postgres::types::Type;
+
+use super::{name::Name, schema, transaction::SAID};
 use crate::model::JournalHash;
 
 /// The server's clock as stores keep time: nanoseconds since 1970. Not `now()`, which stands still
 /// within a transaction. A test may put another time in its place.
 const CLOCK: &str = "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint * 1000";
+
+/// A statement that the server may keep prepared, and the types of its values.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) sql: String,
+    pub(super) types: &'static [Type],
+}
 
 /// The statements of every ask.
 #[derive(Debug)]
@@ -28,6 +37,9 @@ pub(super) struct Sql {
     pub(super) swap_new_job: String,
     pub(super) swap_tenant: String,
     pub(super) swap_new_tenant: String,
+    /// Both rows at once, if both have the versions expected: locked, and then written.
+    pub(super) lock_both: String,
+    pub(super) swap_both: String,
     /// For a commit in doubt: what is there, and a write that changes nothing.
     pub(super) hash_at: String,
     pub(super) job_now: String,
@@ -54,16 +66,17 @@ impl Sql {
         let current = schema::newest();
         let genesis = JournalHash::genesis();
         let known = format!("EXISTS (SELECT FROM {name}.ledger WHERE version = {current})");
+        let known_and_said = format!("{known} AND EXISTS (SELECT FROM said)");
         let swap = |table: &str| {
             format!(
-                "UPDATE {name}.{table} SET version = $2 + 1, record = $3
-                 WHERE key = $1 AND version = $2 AND {known}"
+                "{SAID} UPDATE {name}.{table} SET version = $2 + 1, record = $3
+                 WHERE key = $1 AND version = $2 AND {known_and_said}"
             )
         };
         let swap_new = |table: &str, columns: &str, values: &str| {
             format!(
-                "INSERT INTO {name}.{table} AS old (key, version, record{columns})
-                 SELECT $1, $2 + 1, $3{values} WHERE {known}
+                "{SAID} INSERT INTO {name}.{table} AS old (key, version, record{columns})
+                 SELECT $1, $2 + 1, $3{values} WHERE {known_and_said}
                  ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record
                  WHERE old.version = $2"
             )
@@ -117,6 +130,21 @@ impl Sql {
             swap_new_job: swap_new("jobs", ", entries, head", &end_of_chain),
             swap_tenant: swap("tenants"),
             swap_new_tenant: swap_new("tenants", "", ""),
+            lock_both: format!(
+                "{SAID} SELECT FROM {name}.jobs AS job, {name}.tenants AS tenant
+                 WHERE job.key = $1 AND job.version = $2
+                   AND tenant.key = $3 AND tenant.version = $6 AND {known_and_said}
+                 FOR UPDATE OF job, tenant"
+            ),
+            swap_both: format!(
+                "WITH job AS (
+                     UPDATE {name}.jobs SET version = version + 1, record = $3
+                     WHERE key = $1 AND version = $2 AND {known}
+                       AND EXISTS (SELECT FROM {name}.tenants WHERE key = $4 AND version = $5)
+                     RETURNING key)
+                 UPDATE {name}.tenants SET version = version + 1, record = $6
+                 WHERE key = $4 AND version = $5 AND EXISTS (SELECT FROM job)"
+            ),
             hash_at: format!("SELECT hash FROM {name}.journal WHERE job = $1 AND place = $2"),
             job_now: format!("SELECT version, record FROM {name}.jobs WHERE key = $1"),
             tenant_now: format!("SELECT version, record FROM {name}.tenants WHERE key = $1"),
@@ -163,5 +191,41 @@ impl Sql {
             ),
             remove: format!("DELETE FROM {name}.journal WHERE seq = ANY($1)"),
         }
+    }
+
+    /// Those that every start runs, to be kept prepared.
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        const KEY: &[Type] = &[Type::TEXT];
+        const LOCK: &[Type] = &[Type::TEXT, Type::INT8];
+        const SWAP: &[Type] = &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT];
+        const JOB: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT];
+        const APPEND: &[Type] =
+            &[Type::TEXT, Type::INT8, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY];
+        [
+            (&self.now, &[Type::INT8][..]),
+            (&self.load, &[Type::TEXT, Type::TEXT, Type::INT8]),
+            (&self.load_tenant, LOCK),
+            (&self.place_job, KEY),
+            (&self.place_tenant, KEY),
+            (&self.lock_job, LOCK),
+            (&self.lock_tenant, LOCK),
+            (&self.write_job, JOB),
+            (&self.write_tenant, &[Type::TEXT, Type::TEXT]),
+            (&self.append, APPEND),
+            (&self.swap_job, SWAP),
+            (&self.swap_new_job, SWAP),
+            (&self.swap_tenant, SWAP),
+            (&self.swap_new_tenant, SWAP),
+            (
+                &self.lock_both,
+                &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+            ),
+            (
+                &self.swap_both,
+                &[Type::TEXT, Type::INT8, Type::TEXT, Type::TEXT, Type::INT8, Type::TEXT],
+            ),
+        ]
+        .map(|(sql, types)| Kept { sql: sql.clone(), types })
+        .into()
     }
 }

@@ -22,23 +22,47 @@ const LONGEST_STANDSTILL: u128 = 1_000;
 ///   so (a managed service whose disk is nearly full, for example) has a reason.
 /// - The timeouts end the transaction soon after its caller has given up, whatever became of it. One
 ///   that stands still is ended sooner.
-pub(super) fn begin_sql(patience: &Patience<'_>) -> String {
-    let left = patience.of_server();
-    let idle = left.min(LONGEST_STANDSTILL);
-    // Sooner than the statement's, so that a lock is called a lock.
-    let lock = left.saturating_mul(9).checked_div(10).unwrap_or_default().max(1);
+fn begin_sql(patience: &Patience<'_>) -> String {
+    let (lock, idle) = (lock_limit(patience), silence_limit(patience));
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED;
-         SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {left};
-         SET LOCAL idle_in_transaction_session_timeout = {idle};
+        "{};
+         SET LOCAL lock_timeout = {lock}; SET LOCAL idle_in_transaction_session_timeout = {idle};
          SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
-         WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+         WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+        begin_swap_sql(patience)
     )
 }
 
-/// No limit on COMMIT itself: a server that is told to stop while it waits for its synchronous
+/// Begins one that is a single statement, which says the rest of it itself ([`SAID`]): as part of
+/// it, that is read and planned once where statements are kept.
+pub(super) fn begin_swap_sql(patience: &Patience<'_>) -> String {
+    let left = patience.of_server();
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {left}")
+}
+
+/// What a single statement says of its transaction, before it looks at any row. Of its values, the
+/// fourth is the limit for locks, the fifth that for a client that has fallen silent.
+pub(super) const SAID: &str = "WITH said AS MATERIALIZED (
+         SELECT pg_catalog.set_config('lock_timeout', $4, true),
+                pg_catalog.set_config('idle_in_transaction_session_timeout', $5, true),
+                CASE WHEN pg_catalog.current_setting('synchronous_commit')
+                          IN ('off', 'local', 'remote_write')
+                     THEN pg_catalog.set_config('synchronous_commit', 'on', true) END)";
+
+/// Longest wait for a lock, in milliseconds. Sooner over than the statement's time, so that a lock
+/// is called a lock.
+pub(super) fn lock_limit(patience: &Patience<'_>) -> u128 {
+    patience.of_server().saturating_mul(9).checked_div(10).unwrap_or_default().max(1)
+}
+
+/// Longest time, in milliseconds, that a client may be silent inside a transaction.
+pub(super) fn silence_limit(patience: &Patience<'_>) -> u128 {
+    patience.of_server().min(LONGEST_STANDSTILL)
+}
+
+/// Ends a transaction. No limit on COMMIT itself: a server that is told to stop while it waits for its synchronous
 /// standbys says that it committed, with a warning that the standbys may not have it.
-pub(super) const UNLIMITED: &str = "SET LOCAL statement_timeout = 0";
+pub(super) const COMMIT: &str = "SET LOCAL statement_timeout = 0; COMMIT";
 
 /// Begins one for reading, in which everything is seen as it was at one moment.
 pub(super) fn begin_reading_sql(patience: &Patience<'_>) -> String {
@@ -54,12 +78,7 @@ pub(super) async fn begin(session: &Session, patience: &Patience<'_>) -> Result<
 /// Ends a transaction; an answer means that it is durable.
 pub(super) async fn commit(session: &Session) -> Result<(), Trouble> {
     let before = session.warnings();
-    let (unlimited, ended) = futures_util::join!(
-        session.client.batch_execute(UNLIMITED),
-        session.client.batch_execute("COMMIT"),
-    );
-    unlimited?;
-    ended?;
+    session.client.batch_execute(COMMIT).await?;
     not_warned(session, before)
 }
 

@@ -115,7 +115,12 @@ impl PostgresStore {
             let lent = self.pool.lend(patience).await?;
             match schema::make(&lent.session(), name, patience).await {
                 Ok(()) => {
-                    lent.keep();
+                    // Where statements are kept, connections from before the tables have none.
+                    if self.pool.address.prepare {
+                        self.pool.let_go();
+                    } else {
+                        lent.keep();
+                    }
                     self.seen.store(true, Ordering::Relaxed);
                     return Ok(());
                 }

@@ -1,7 +1,7 @@
 //! The one transaction that writes: compare both versions, swap both values, append to the journal.
 //!
-//! A change without entries is one statement, and with its BEGIN and COMMIT one round trip. A change
-//! with entries takes two: the first locks the rows and reads the end of the chain and the clock,
+//! A change without entries is one round trip, BEGIN and COMMIT included. A change with entries takes
+//! two: the first locks the rows and reads the end of the chain and the clock,
 //! the second writes and commits. Rows are locked in one order, job before tenant, so that no two
 //! commits wait for each other; the tenant's row, which all its jobs share, is held the shorter.
 
@@ -12,9 +12,11 @@ use super::{
     fault::Trouble,
     load::{count, number},
     patience::Patience,
-    session::Session,
+    session::{Session, Value},
     sql::Sql,
-    transaction::{UNLIMITED, begin, begin_sql, commit, not_warned, roll_back},
+    transaction::{
+        COMMIT, begin, begin_swap_sql, commit, lock_limit, not_warned, roll_back, silence_limit,
+    },
 };
 use crate::{
     model::JournalHash,
@@ -59,6 +61,9 @@ impl Writer<'_> {
                 self.swap_job(session, job, marks).await?
             }
             (None, Some(tenant)) => self.swap_tenant(session, tenant, marks).await?,
+            (Some(job), Some(tenant)) if job.entries.is_empty() => {
+                self.swap_both(session, job, tenant, marks).await?
+            }
             (Some(job), tenant) => self.lock(session, job, tenant.as_ref(), marks).await?,
         };
         if written == Written::Conflict && !marks.is_empty() {
@@ -108,15 +113,21 @@ impl Writer<'_> {
             marks.push(mark);
         }
         let (client, before) = (&session.client, session.warnings());
-        let begin = begin_sql(self.patience);
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-            [(&key, Type::TEXT), (&version, Type::INT8), (&record, Type::TEXT)];
+        let begin = begin_swap_sql(self.patience);
+        let lock = lock_limit(self.patience).to_string();
+        let silence = silence_limit(self.patience).to_string();
+        let values: [Value<'_>; 5] = [
+            (&key, Type::TEXT),
+            (&version, Type::INT8),
+            (&record, Type::TEXT),
+            (&lock, Type::TEXT),
+            (&silence, Type::TEXT),
+        ];
         // Sent in this order, without waiting between.
-        let (begun, changed, unlimited, ended) = futures_util::join!(
+        let (begun, changed, ended) = futures_util::join!(
             client.batch_execute(&begin),
-            client.execute_typed(sql, &values),
-            client.batch_execute(UNLIMITED),
-            client.batch_execute("COMMIT"),
+            session.execute(sql, &values),
+            client.batch_execute(COMMIT),
         );
         begun?;
         let changed = match changed.map_err(Trouble::from) {
@@ -129,7 +140,6 @@ impl Writer<'_> {
                 return Err(trouble);
             }
         };
-        unlimited?;
         ended?;
         if changed == 0 {
             // This try did nothing, whatever became of those before it.
@@ -140,6 +150,98 @@ impl Writer<'_> {
         }
         not_warned(session, before)?;
         Ok(Written::Yes)
+    }
+
+    /// Compare and swap both rows, in one round trip.
+    ///
+    /// They are locked together, if both have the versions expected; else nothing is, so that a try
+    /// that comes too late has nothing to flush. Then they are written together or not at all.
+    async fn swap_both(
+        &self,
+        session: &Session,
+        job: &JobWrite,
+        tenant: &TenantWrite,
+        marks: &mut Vec<Mark>,
+    ) -> Result<Written, Trouble> {
+        let (Ok(version), Ok(tenant_version)) = (number(job.expected.0), number(tenant.expected.0))
+        else {
+            return Ok(Written::Conflict);
+        };
+        let (key, tenant_key) = (job.key.store_key(), tenant.key.as_str());
+        let record = text::seal(format_args!("the record of {}", job.key), &job.record)?;
+        let tenant_record =
+            text::seal(format_args!("the record of tenant {}", tenant.key), &tenant.record)?;
+        let mark = Mark::Record { version: next(job.expected), record: record.clone() };
+        let first = !marks.contains(&mark);
+        if first {
+            marks.push(mark);
+        }
+        let (client, before) = (&session.client, session.warnings());
+        let begin = begin_swap_sql(self.patience);
+        let lock = lock_limit(self.patience).to_string();
+        let silence = silence_limit(self.patience).to_string();
+        let locks: [Value<'_>; 6] = [
+            (&key, Type::TEXT),
+            (&version, Type::INT8),
+            (&tenant_key, Type::TEXT),
+            (&lock, Type::TEXT),
+            (&silence, Type::TEXT),
+            (&tenant_version, Type::INT8),
+        ];
+        let writes: [Value<'_>; 6] = [
+            (&key, Type::TEXT),
+            (&version, Type::INT8),
+            (&record, Type::TEXT),
+            (&tenant_key, Type::TEXT),
+            (&tenant_version, Type::INT8),
+            (&tenant_record, Type::TEXT),
+        ];
+        let (begun, placed, tenant_placed, locked, changed, ended) = futures_util::join!(
+            client.batch_execute(&begin),
+            self.place(session, version, &self.sql.place_job, &key),
+            self.place(session, tenant_version, &self.sql.place_tenant, tenant_key),
+            session.query_opt(&self.sql.lock_both, &locks),
+            session.execute(&self.sql.swap_both, &writes),
+            client.batch_execute(COMMIT),
+        );
+        begun?;
+        // The first that failed says why; COMMIT then undid all of it.
+        let changed = placed
+            .and(tenant_placed)
+            .and_then(|()| locked.map_err(Trouble::from))
+            .and_then(|_| changed.map_err(Trouble::from));
+        let changed = match changed {
+            Ok(changed) => changed,
+            Err(trouble) => {
+                if first && !matches!(trouble, Trouble::Lost(_)) {
+                    marks.pop();
+                }
+                return Err(trouble);
+            }
+        };
+        ended?;
+        if changed == 0 {
+            if first {
+                marks.pop();
+            }
+            return Ok(Written::Conflict);
+        }
+        not_warned(session, before)?;
+        Ok(Written::Yes)
+    }
+
+    /// Makes a place for a record that is not stored yet.
+    async fn place(
+        &self,
+        session: &Session,
+        version: i64,
+        sql: &str,
+        key: &str,
+    ) -> Result<(), Trouble> {
+        if version == 0 {
+            session.execute(sql, &[(&key, Type::TEXT)]).await?;
+        }
+        Ok(())
     }
 
     /// Lock, look, write.
@@ -215,36 +317,30 @@ impl Writer<'_> {
         else {
             return Ok(None);
         };
-        let client = &session.client;
-        let text_key = [(&key as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT)];
+        let text_key = [(&key as _, Type::TEXT)];
         let (begun, placed, row, tenant_placed, tenant_row, clock) = futures_util::join!(
             begin(session, self.patience),
-            async {
-                if version == 0 {
-                    client.execute_typed(&self.sql.place_job, &text_key).await?;
-                }
-                Ok::<_, Trouble>(())
-            },
+            self.place(session, version, &self.sql.place_job, key),
             async {
                 let values = [text_key[0].clone(), (&version as _, Type::INT8)];
-                Ok::<_, Trouble>(client.query_typed_opt(&self.sql.lock_job, &values).await?)
+                Ok::<_, Trouble>(session.query_opt(&self.sql.lock_job, &values).await?)
             },
             async {
                 if let (Some((tenant, _)), 0) = (of_tenant, tenant_version) {
                     let values = [(&tenant as _, Type::TEXT)];
-                    client.execute_typed(&self.sql.place_tenant, &values).await?;
+                    session.execute(&self.sql.place_tenant, &values).await?;
                 }
                 Ok::<_, Trouble>(())
             },
             async {
                 let Some((tenant, _)) = of_tenant else { return Ok(true) };
                 let values = [(&tenant as _, Type::TEXT), (&tenant_version as _, Type::INT8)];
-                let row = client.query_typed_opt(&self.sql.lock_tenant, &values).await?;
+                let row = session.query_opt(&self.sql.lock_tenant, &values).await?;
                 Ok::<_, Trouble>(row.is_some())
             },
             async {
                 let values = [(&self.now as _, Type::INT8)];
-                Ok::<_, Trouble>(client.query_typed_one(&self.sql.now, &values).await?)
+                Ok::<_, Trouble>(session.query_one(&self.sql.now, &values).await?)
             },
         );
         begun?;
@@ -269,13 +365,13 @@ impl Writer<'_> {
         chain: &Chain,
     ) -> Result<bool, Trouble> {
         let entries = number(chain.entries)?;
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+        let values: [Value<'_>; 4] = [
             (&key, Type::TEXT),
             (&record, Type::TEXT),
             (&entries, Type::INT8),
             (&chain.head.0, Type::TEXT),
         ];
-        Ok(session.client.execute_typed(&self.sql.write_job, &values).await? == 1)
+        Ok(session.execute(&self.sql.write_job, &values).await? == 1)
     }
 
     async fn write_tenant(
@@ -284,9 +380,8 @@ impl Writer<'_> {
         write: Option<&(&str, String)>,
     ) -> Result<bool, Trouble> {
         let Some((key, record)) = write else { return Ok(true) };
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-            [(key, Type::TEXT), (record, Type::TEXT)];
-        Ok(session.client.execute_typed(&self.sql.write_tenant, &values).await? == 1)
+        let values: [Value<'_>; 2] = [(key, Type::TEXT), (record, Type::TEXT)];
+        Ok(session.execute(&self.sql.write_tenant, &values).await? == 1)
     }
 
     async fn append(
@@ -302,14 +397,14 @@ impl Writer<'_> {
         let places: Vec<i64> = links.iter().map(|l| number(l.index)).collect::<Result<_, _>>()?;
         let bodies: Vec<&str> = links.iter().map(|link| link.body.as_str()).collect();
         let hashes: Vec<&str> = links.iter().map(|link| link.hash.0.as_str()).collect();
-        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 5] = [
+        let values: [Value<'_>; 5] = [
             (&key, Type::TEXT),
             (&at, Type::INT8),
             (&places, Type::INT8_ARRAY),
             (&bodies, Type::TEXT_ARRAY),
             (&hashes, Type::TEXT_ARRAY),
         ];
-        let rows = session.client.execute_typed(&self.sql.append, &values).await?;
+        let rows = session.execute(&self.sql.append, &values).await?;
         Ok(usize::try_from(rows).is_ok_and(|rows| rows == links.len()))
     }
 }

@@ -1,6 +1,10 @@
 //! A world in memory: a scripted Graph, a store whose calls can go wrong, and a manual clock.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use startguard::{
     guard::{Guard, PaceSettings, Parts, Request},
@@ -93,6 +97,7 @@ pub(super) fn running() -> Job {
 impl World {
     /// A paused job, and nothing ever done to it.
     pub(super) fn new() -> Self {
+        log_everything();
         let noon = "2026-11-23T12:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
         let clock = Arc::new(ManualClock::new(noon));
         let graph = Arc::new(ScriptedGraph::new(clock.clone()));
@@ -100,13 +105,30 @@ impl World {
         let memory = Arc::new(MemoryStore::new(clock.clone()));
         let store = Arc::new(FaultyStore::new(memory, clock.clone()));
         let (entropy, stop) = (Arc::default(), CancellationToken::new());
-        let guard = process(&clock, &graph, &store, &entropy, &stop);
+        let guard = process(&clock, &graph, &store, &entropy, &stop, plenty());
         Self { clock, graph, store, stop, guard, entropy }
     }
 
     /// Another process: a guard of its own over the same store and Graph.
     pub(super) fn another(&self) -> Guard {
-        process(&self.clock, &self.graph, &self.store, &self.entropy, &CancellationToken::new())
+        self.paced(plenty())
+    }
+
+    /// Another process, with a pace.
+    pub(super) fn paced(&self, pace: PaceSettings) -> Guard {
+        let stop = CancellationToken::new();
+        process(&self.clock, &self.graph, &self.store, &self.entropy, &stop, pace)
+    }
+
+    /// What another process is made of.
+    pub(super) fn parts(&self) -> Parts {
+        let stop = CancellationToken::new();
+        parts(&self.clock, &self.graph, &self.store, &self.entropy, &stop, plenty())
+    }
+
+    /// Another process, with a pace, which is told to stop with this one.
+    pub(super) fn stoppable(&self, pace: PaceSettings) -> Guard {
+        process(&self.clock, &self.graph, &self.store, &self.entropy, &self.stop, pace)
     }
 
     pub(super) async fn start(&self) -> Answer {
@@ -131,7 +153,7 @@ impl World {
     /// The journal, oldest first, in words.
     pub(super) async fn journal(&self) -> Vec<String> {
         let query = HistoryQuery { job: Some(key()), ..HistoryQuery::default() };
-        let entries = self.store.history(&query).await.expect("a journal");
+        let entries = self.guard.store().history(&query).await.expect("a journal");
         let words = |e: &startguard::model::JournalEntry| match e.facts.outcome {
             None => e.facts.kind.to_string(),
             Some(outcome) => match e.facts.reason {
@@ -143,28 +165,54 @@ impl World {
     }
 }
 
+/// Makes every word of the log, and throws it away: what is told there is code like any other.
+fn log_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::sink)
+            .finish();
+        // Another test of this process may have set one already.
+        drop(tracing::subscriber::set_global_default(log));
+    });
+}
+
+/// A pace that binds nobody.
+fn plenty() -> PaceSettings {
+    let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
+    PaceSettings { requests_per_second: plenty, burst: plenty, patience: Duration::from_secs(10) }
+}
+
 fn process(
     clock: &Arc<ManualClock>,
     graph: &Arc<ScriptedGraph>,
     store: &Arc<FaultyStore>,
     entropy: &Arc<CountingEntropy>,
     stop: &CancellationToken,
+    pace: PaceSettings,
 ) -> Guard {
-    let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
-    Guard::new(Parts {
+    Guard::new(parts(clock, graph, store, entropy, stop, pace))
+}
+
+fn parts(
+    clock: &Arc<ManualClock>,
+    graph: &Arc<ScriptedGraph>,
+    store: &Arc<FaultyStore>,
+    entropy: &Arc<CountingEntropy>,
+    stop: &CancellationToken,
+    pace: PaceSettings,
+) -> Parts {
+    Parts {
         store: store.clone(),
         graph: graph.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         tenant: TenantKey::new(None, "https://graph.microsoft.com"),
-        pace: PaceSettings {
-            requests_per_second: plenty,
-            burst: plenty,
-            patience: Duration::from_secs(10),
-        },
+        pace,
         process: "pid 1".to_owned(),
         stop: stop.clone(),
-    })
+    }
 }
 
 /// Lets others run until `level` holds.

@@ -111,6 +111,10 @@ impl Store for Wire {
         self.store.report().await
     }
 
+    fn many_hosts(&self) -> bool {
+        !self.fleet.clock.machine
+    }
+
     fn describe(&self) -> String {
         self.store.describe()
     }

@@ -104,3 +104,11 @@ fn of_several_servers_the_one_that_takes_writes_is_meant() {
     assert_eq!(one.settings.get_target_session_attrs(), TargetSessionAttrs::Any);
     assert!(refusal("postgres://a/x?target_session_attrs=read-only").contains("read-only"));
 }
+
+#[test]
+fn statements_are_kept_only_where_the_url_says_so() {
+    assert!(!parse("postgres://localhost/x").prepare);
+    assert!(!parse("postgres://localhost/x?prepare=off").prepare);
+    assert!(parse("postgres://localhost/x?prepare=on").prepare);
+    assert!(refusal("postgres://localhost/x?prepare=yes").contains("unknown `prepare`"));
+}
