@@ -28,7 +28,7 @@ const PAGE: u32 = 8;
 
 #[tokio::test]
 async fn a_disk_that_is_full_at_any_step_neither_lets_out_nor_forgets_a_start() {
-    let (mut unsent, mut unrecorded) = (0, 0);
+    let (mut unsent, mut hindered) = (0, 0);
     for pages in 0.. {
         assert!(pages < 200, "never enough room");
         let desk = Desk::paused().await;
@@ -47,12 +47,13 @@ async fn a_disk_that_is_full_at_any_step_neither_lets_out_nor_forgets_a_start() 
         assert_eq!(posts + desk.cost().starts, 1, "{pages}: {ran:?}, then {again:?}");
         if posts == 0 {
             unsent += 1;
-        } else if ran.stderr.contains("could not be recorded") {
-            unrecorded += 1;
+        } else if ran.stderr.contains("not recorded") {
+            // At once or, where the log was begun anew meanwhile, at a later try, or not at all.
+            hindered += 1;
         } else {
             break;
         }
     }
     assert!(unsent > 0, "the disk was never full before the start");
-    assert!(unrecorded > 0, "the disk was never full after the start");
+    assert!(hindered > 0, "the disk was never full after the start");
 }
