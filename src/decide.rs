@@ -16,7 +16,7 @@ mod start;
 pub use breaker::{probe, read_failed, read_worked, throttled};
 pub use look_back::{Deferral, Refusal, View, holder, look_back};
 pub use operator::{hold, release, reset};
-pub use outcome::{Settlement, StartReply, record_outcome, settle};
+pub use outcome::{Settlement, StartReply, Unsent, record_outcome, settle};
 pub use pace::{Quota, Turn, take_turn};
 pub use permit::{Intent, Permit, Receipt};
 pub use preflight::{Denial, Preflight, preflight};

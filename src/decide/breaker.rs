@@ -125,6 +125,12 @@ mod tests {
     fn an_absurd_wait_is_cut_to_a_day() {
         let year = Duration::from_secs(365 * 24 * 3600);
         let record = throttled(&TenantRecord::default(), &at(0), 429, year).unwrap_or_default();
-        assert_eq!(record.throttle.map(|t| t.term.lasts), Some(LONGEST_THROTTLE));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(record.throttle.map(|t| t.term.lasts), Some(day));
+    }
+
+    #[test]
+    fn a_wait_of_no_time_is_none() {
+        assert_eq!(throttled(&TenantRecord::default(), &at(0), 429, Duration::ZERO), None);
     }
 }

@@ -90,9 +90,60 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::{Actor, AttemptId, FencingToken, StartResult, Timestamp};
+
+    const DAY: u32 = 86_400;
 
     fn secs(n: u64) -> Duration {
         Duration::from_secs(n)
+    }
+
+    fn at(second: u32) -> Moment {
+        let at = Timestamp::from_second(i64::from(second)).unwrap_or(Timestamp::UNIX_EPOCH);
+        Moment::civil(at)
+    }
+
+    fn mark(second: u32) -> StartMark {
+        StartMark {
+            attempt: AttemptId(uuid::Uuid::from_u128(1)),
+            token: FencingToken(1),
+            at: at(second),
+            by: Actor("alice@ops1".to_owned()),
+            result: StartResult::Started,
+            looked: None,
+            forgiven: false,
+        }
+    }
+
+    /// When the starts were that are remembered after one more, with this window.
+    fn remembered(seconds: impl Iterator<Item = u32>, next: u32, window: u32) -> Vec<i64> {
+        let mut record = JobRecord { starts: seconds.map(mark).collect(), ..JobRecord::default() };
+        count_start(&mut record, mark(next), secs(u64::from(window)));
+        record.starts.iter().map(|mark| mark.at.at.as_second()).collect()
+    }
+
+    #[test]
+    fn a_start_is_remembered_for_the_longer_of_35_days_and_the_window() {
+        for (window, longest) in [(DAY, 35 * DAY), (40 * DAY, 40 * DAY)] {
+            let next = longest - 1;
+            assert_eq!(remembered([0].into_iter(), next, window), [0, i64::from(next)]);
+            assert_eq!(remembered([0].into_iter(), longest, window), [i64::from(longest)]);
+        }
+    }
+
+    #[test]
+    fn beyond_the_window_the_newest_128_starts_are_remembered() {
+        let (of_late, next) = (0..130, 10_000);
+        let outside = remembered(of_late.clone(), next, 3_600);
+        assert_eq!((outside.len(), outside[0], outside[127]), (128, 3, 10_000));
+        assert_eq!(remembered(of_late, next, 20_000).len(), 131, "all of them count");
+    }
+
+    #[test]
+    fn a_start_of_the_tenants_is_remembered_for_a_minute() {
+        let mut tenant = TenantRecord { starts: vec![at(0), at(1)], ..TenantRecord::default() };
+        count_tenant_start(&mut tenant, &at(60));
+        assert_eq!(tenant.starts, [at(1), at(60)]);
     }
 
     #[test]

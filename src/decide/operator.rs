@@ -39,7 +39,7 @@ pub fn reset(mut record: JobRecord) -> (JobRecord, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{AttemptId, FencingToken, StartMark, StartResult, Timestamp};
 
     fn at(second: i64) -> Moment {
         Moment::civil(Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH))
@@ -54,5 +54,29 @@ mod tests {
         assert!(release(held, &at(60)).is_none());
         let held = hold(JobRecord::default(), &at(0), alice, "import".to_owned(), None);
         assert!(release(held, &at(1_000_000)).is_some());
+    }
+
+    #[test]
+    fn a_reset_forgives_what_is_not_forgiven_yet_and_changes_nothing_else() {
+        let mark = |n: u128, forgiven| StartMark {
+            attempt: AttemptId(uuid::Uuid::from_u128(n)),
+            token: FencingToken(1),
+            at: at(0),
+            by: Actor("alice@ops1".to_owned()),
+            result: StartResult::Started,
+            looked: None,
+            forgiven,
+        };
+        let alice = Actor("alice@ops1".to_owned());
+        let held = hold(JobRecord::default(), &at(0), alice, "import".to_owned(), None);
+        let starts = |forgiven: [bool; 3]| (1..).zip(forgiven).map(|(n, f)| mark(n, f)).collect();
+        let record = |forgiven| JobRecord {
+            token: FencingToken(7),
+            starts: starts(forgiven),
+            ..held.clone()
+        };
+        let (after, forgiven) = reset(record([false, true, false]));
+        assert_eq!((after.clone(), forgiven), (record([true; 3]), 2));
+        assert_eq!(reset(after.clone()), (after, 0));
     }
 }

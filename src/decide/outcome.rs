@@ -40,36 +40,57 @@ pub enum StartReply {
 }
 
 /// What the guard makes of a [`StartReply`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settlement {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement<'a> {
     /// It worked.
     Started,
-    /// It did not, for this reason; the intent counts all the same.
-    Refused(Reason),
-    /// It did not, and Graph said to wait; the intent counts all the same.
-    Throttled(Option<Duration>),
-    /// Nobody knows. Read, and never POST again under this intent.
-    LookAgain,
+    /// It did not, for this reason, in these words; the intent counts all the same.
+    Refused(Reason, &'a Reply),
+    /// It did not, and Graph said to wait, perhaps for how long; the intent counts all the same.
+    Throttled(&'a Reply, Option<Duration>),
+    /// Nobody knows, because of this. Read, and never POST again under this intent.
+    LookAgain(&'a str),
     /// Proof that nothing was sent: the intent is given back.
-    GiveBack(Reason),
+    GiveBack(Unsent<'a>),
+}
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent<'a> {
+    /// Graph was not reached, because of this.
+    NotReached(&'a str),
+    /// Graph told another call to wait.
+    HeldBack {
+        /// The status that said so.
+        status: u16,
+        /// What is left of the wait.
+        wait: Duration,
+    },
+    /// The permit's deadline had passed.
+    TooLate,
 }
 
 /// Maps the answer of the POST. Total: what is not clearly a yes or a no is "nobody knows".
 #[must_use]
-pub fn settle(reply: &StartReply) -> Settlement {
+pub fn settle(reply: &StartReply) -> Settlement<'_> {
     match reply {
         StartReply::Accepted => Settlement::Started,
-        StartReply::Rejected(reply) => Settlement::Refused(match reply.status {
-            401 => Reason::Authentication,
-            403 => Reason::Forbidden,
-            404 => Reason::NotFound,
-            _ => Reason::BadResponse,
-        }),
-        StartReply::Throttled { retry_after, .. } => Settlement::Throttled(*retry_after),
-        StartReply::Unclear { .. } => Settlement::LookAgain,
-        StartReply::NotSent { .. } => Settlement::GiveBack(Reason::GraphUnavailable),
-        StartReply::HeldBack { .. } => Settlement::GiveBack(Reason::Throttled),
-        StartReply::TooLate => Settlement::GiveBack(Reason::Timeout),
+        StartReply::Rejected(reply) => {
+            let reason = match reply.status {
+                401 => Reason::Authentication,
+                403 => Reason::Forbidden,
+                404 => Reason::NotFound,
+                _ => Reason::BadResponse,
+            };
+            Settlement::Refused(reason, reply)
+        }
+        StartReply::Throttled { reply, retry_after } => Settlement::Throttled(reply, *retry_after),
+        StartReply::Unclear { problem } => Settlement::LookAgain(problem),
+        StartReply::NotSent { problem } => Settlement::GiveBack(Unsent::NotReached(problem)),
+        StartReply::HeldBack { status, wait } => {
+            Settlement::GiveBack(Unsent::HeldBack { status: *status, wait: *wait })
+        }
+        StartReply::TooLate => Settlement::GiveBack(Unsent::TooLate),
     }
 }
 
@@ -103,7 +124,7 @@ pub fn record_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Actor, FencingToken, Moment, StartMark, Timestamp};
+    use crate::model::{Actor, FencingToken, Lease, Moment, StartMark, Term, Timestamp};
 
     fn attempt() -> AttemptId {
         AttemptId(uuid::Uuid::from_u128(1))
@@ -135,17 +156,76 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clear_answer_is_taken_as_one() {
-        let reply = |status| Reply { status, code: None, message: None, request_id: None };
-        let refused = |status| settle(&StartReply::Rejected(reply(status)));
-        assert_eq!(refused(401), Settlement::Refused(Reason::Authentication));
-        assert_eq!(refused(403), Settlement::Refused(Reason::Forbidden));
-        assert_eq!(refused(404), Settlement::Refused(Reason::NotFound));
-        for status in [400, 405, 409, 410, 412, 422] {
-            assert_eq!(refused(status), Settlement::Refused(Reason::BadResponse), "{status}");
+    fn the_outcome_of_a_start_that_is_not_in_the_record_changes_nothing() {
+        let other = AttemptId(uuid::Uuid::from_u128(2));
+        let was = record(StartResult::Open);
+        for result in [StartResult::Started, StartResult::Rejected, StartResult::InDoubt] {
+            assert_eq!(record_outcome(was.clone(), other, Some(result)), was, "{result:?}");
         }
-        let lost = StartReply::Unclear { problem: "closed".to_owned() };
-        assert_eq!(settle(&lost), Settlement::LookAgain);
-        assert_eq!(settle(&StartReply::TooLate), Settlement::GiveBack(Reason::Timeout));
+        assert_eq!(record_outcome(was.clone(), other, None), was);
+    }
+
+    #[test]
+    fn the_end_of_an_attempt_releases_its_own_lease_and_no_other() {
+        let lease = |attempt| Lease {
+            holder: "alice@ops1 (pid 1)".to_owned(),
+            attempt,
+            token: FencingToken(1),
+            term: Term { from: Moment::civil(Timestamp::UNIX_EPOCH), lasts: Duration::MAX },
+        };
+        let other = AttemptId(uuid::Uuid::from_u128(2));
+        for result in [None, Some(StartResult::Started)] {
+            for (holder, released) in [(attempt(), true), (other, false)] {
+                let leased = JobRecord { lease: Some(lease(holder)), ..record(StartResult::Open) };
+                let after = record_outcome(leased, attempt(), result);
+                assert_eq!(after.lease.is_none(), released, "{holder:?} {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_start_that_is_given_back_leaves_the_record_and_no_other_does() {
+        let mut two = record(StartResult::Open);
+        two.starts.extend(record(StartResult::Started).starts);
+        if let Some(mark) = two.starts.last_mut() {
+            mark.attempt = AttemptId(uuid::Uuid::from_u128(2));
+        }
+        let after = record_outcome(two.clone(), attempt(), None);
+        assert_eq!(after.starts, two.starts[1..]);
+    }
+
+    #[test]
+    fn only_a_clear_answer_is_taken_as_one() {
+        assert_eq!(settle(&StartReply::Accepted), Settlement::Started);
+        let reply = |status| Reply { status, code: None, message: None, request_id: None };
+        for (status, reason) in [
+            (401, Reason::Authentication),
+            (403, Reason::Forbidden),
+            (404, Reason::NotFound),
+            (400, Reason::BadResponse),
+            (405, Reason::BadResponse),
+            (409, Reason::BadResponse),
+            (410, Reason::BadResponse),
+            (412, Reason::BadResponse),
+            (422, Reason::BadResponse),
+        ] {
+            let refused = StartReply::Rejected(reply(status));
+            assert_eq!(settle(&refused), Settlement::Refused(reason, &reply(status)), "{status}");
+        }
+        for retry_after in [None, Some(Duration::from_secs(5))] {
+            let throttled = StartReply::Throttled { reply: reply(429), retry_after };
+            assert_eq!(settle(&throttled), Settlement::Throttled(&reply(429), retry_after));
+        }
+        let problem = || "closed".to_owned();
+        let lost = StartReply::Unclear { problem: problem() };
+        assert_eq!(settle(&lost), Settlement::LookAgain("closed"));
+        let (status, wait) = (429, Duration::from_secs(7));
+        for (reply, unsent) in [
+            (StartReply::NotSent { problem: problem() }, Unsent::NotReached("closed")),
+            (StartReply::HeldBack { status, wait }, Unsent::HeldBack { status, wait }),
+            (StartReply::TooLate, Unsent::TooLate),
+        ] {
+            assert_eq!(settle(&reply), Settlement::GiveBack(unsent));
+        }
     }
 }

@@ -122,11 +122,11 @@ impl Attempt {
     async fn walk(&mut self) -> Result<End, End> {
         self.pace().await?;
         if self.request.dry_run {
-            return self.rehearse(false).await.map(|report| report.end);
+            return Ok(self.rehearse(false).await.end);
         }
-        let (mark, tenant) = self.take_lease().await?;
+        let (mark, token, tenant) = self.take_lease().await?;
         let observation = self.observe(mark, &tenant).await?;
-        let (intent_mark, intent, receipt) = match self.intend(&observation).await? {
+        let (intent_mark, intent, receipt) = match self.intend(token, &observation).await? {
             Intended::Yes(mark, intent, receipt) => (mark, intent, receipt),
             Intended::No(end) => return Ok(end),
         };
@@ -149,9 +149,9 @@ impl Attempt {
         self.or_stopped(self.core.pace.start()).await?.map_err(End::rate_limited)
     }
 
-    /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, and the
-    /// tenant's record as it was.
-    async fn take_lease(&mut self) -> Result<(Tick, TenantRecord), End> {
+    /// Steps 3 and 4. Returns the monotonic time before which the lease cannot have begun, its
+    /// token, and the tenant's record as it was.
+    async fn take_lease(&mut self) -> Result<(Tick, FencingToken, TenantRecord), End> {
         let parts = self.core.parts.clone();
         let patience = parts.clock.tick().after(self.request.lease_wait);
         let paced_until = parts.clock.tick().after(parts.pace.patience);
@@ -173,7 +173,7 @@ impl Attempt {
                     self.wait_for_holder(patience).await;
                     continue;
                 }
-                Err(refusal) => return Err(no(refusal.into(), "")),
+                Err(refusal) => return Err(refusal.into()),
             };
             if !authorized {
                 // Before the lease, so that a slow token endpoint keeps nobody else waiting, and
@@ -205,7 +205,7 @@ impl Attempt {
                     }
                     self.granted = REQUESTS_PER_START;
                     self.token = Some(grant.token);
-                    return Ok((mark, snapshot.tenant.record));
+                    return Ok((mark, grant.token, snapshot.tenant.record));
                 }
                 Ok(Commit::Conflict) => {
                     self.core.put_back(&draw);
@@ -266,11 +266,12 @@ impl Attempt {
     }
 
     /// Steps 6 and 7: decide, and make the intent durable.
-    async fn intend(&mut self, observation: &Observation) -> Result<Intended, End> {
+    async fn intend(
+        &mut self,
+        token: FencingToken,
+        observation: &Observation,
+    ) -> Result<Intended, End> {
         let parts = self.core.parts.clone();
-        let Some(token) = self.token else {
-            return Err(End::interrupted());
-        };
         let mut conflicts = Conflicts::default();
         loop {
             if let Err(interrupted) = self.not_stopped() {

@@ -1,10 +1,10 @@
 //! How an attempt ends, before it is put into an answer.
 
-use std::{error::Error, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use crate::{
     decide::{Decision, Deferral, Denial},
-    model::{OutcomeKind, Reason, StatusCode},
+    model::{OutcomeKind, Reason, StatusCode, printable},
     ports::{GraphError, StoreError},
 };
 
@@ -200,19 +200,10 @@ pub(super) fn chain(error: &dyn Error) -> String {
 /// A text for people with nothing in it that could move a cursor or turn the line around: operators'
 /// reasons and the service's words go into messages as they came.
 pub(super) fn one_line(text: String) -> String {
-    let unsafe_to_print = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(unsafe_to_print) {
-        return text;
+    match printable(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(line) => line,
     }
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if unsafe_to_print(c) { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
 }
 
 /// The state in words, for "already running".
@@ -230,11 +221,83 @@ pub(super) fn state_in_words(code: &StatusCode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{model::Reply, ports::IdentityError};
+
+    fn reply(status: u16) -> Reply {
+        Reply { status, code: None, message: None, request_id: None }
+    }
+
+    #[test]
+    fn every_failure_of_a_read_has_its_reason_and_its_remedy() {
+        let problem = || "it broke".to_owned();
+        let no_token = IdentityError {
+            credential: "a secret".to_owned(),
+            problem: problem(),
+            remedy: "renew the secret".to_owned(),
+            transient: false,
+        };
+        let certificate = "invalid peer certificate: UnknownIssuer".to_owned();
+        let table = [
+            (GraphError::NoToken(no_token), Reason::Authentication, "renew the secret"),
+            (GraphError::Unauthorized(reply(401)), Reason::Authentication, "admin consent"),
+            (GraphError::Forbidden(reply(403)), Reason::Forbidden, "admin consent"),
+            (GraphError::NotFound(reply(404)), Reason::NotFound, "startguard list"),
+            (
+                GraphError::Unavailable { problem: problem() },
+                Reason::GraphUnavailable,
+                "startguard doctor",
+            ),
+            (GraphError::Unavailable { problem: certificate }, Reason::GraphUnavailable, "ca_file"),
+            (GraphError::Timeout { problem: problem() }, Reason::Timeout, "request_timeout"),
+            (GraphError::BadResponse { problem: problem() }, Reason::BadResponse, "endpoint"),
+        ];
+        for (error, reason, remedy) in table {
+            let message = chain(&error);
+            let end = End::from(error);
+            assert_eq!((end.outcome, end.reason), (OutcomeKind::Failed, Some(reason)), "{message}");
+            assert_eq!(end.message, message);
+            let told = end.remedy.unwrap_or_default();
+            assert!(told.contains(remedy), "{message}: {told}");
+        }
+    }
+
+    #[test]
+    fn told_to_wait_without_a_time_is_a_minute() {
+        for (retry_after, expected) in [(Some(5), 5), (None, 60)] {
+            let retry_after = retry_after.map(Duration::from_secs);
+            let end = End::from(GraphError::Throttled { reply: reply(429), retry_after });
+            let told = (OutcomeKind::Deferred, Some(Reason::Throttled));
+            assert_eq!((end.outcome, end.reason), told);
+            assert_eq!(end.retry_after, Some(Duration::from_secs(expected)));
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let cause = std::io::Error::other("permission denied");
+        let error = StoreError {
+            store: "sqlite:ledger.db".to_owned(),
+            problem: "cannot be opened".to_owned(),
+            remedy: "make it readable".to_owned(),
+            source: Some(Box::new(cause)),
+        };
+        let alone = error.to_string();
+        let end = End::from(error);
+        assert_eq!(end.message, format!("{alone}: permission denied"));
+        assert_eq!(end.remedy.as_deref(), Some("make it readable"));
+    }
 
     #[test]
     fn a_message_is_one_plain_line() {
         let hostile = "held: \u{1b}[2J\r\nfine\u{202e}txt \u{e9}";
         assert_eq!(one_line(hostile.to_owned()), "held: \\u{1b}[2J\\r\\nfine\\u{202e}txt \u{e9}");
         assert_eq!(one_line("denied: fine".to_owned()), "denied: fine");
+        for turns in [
+            "\u{61c}", "\u{200e}", "\u{200f}", "\u{2028}", "\u{202e}", "\u{2066}", "\u{2069}",
+            "\u{feff}",
+        ] {
+            let line = one_line(format!("a{turns}b"));
+            assert_eq!(line, format!("a{}b", turns.escape_default()));
+        }
     }
 }

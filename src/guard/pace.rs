@@ -35,8 +35,8 @@ pub struct PaceSettings {
 /// times; a loop repeats it without end.
 const ATTEMPTS_BURST: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 
-/// After a burst, one attempt at a job per this time.
-const ATTEMPT_EVERY: Duration = Duration::from_secs(1);
+/// After a burst, so many attempts at a job in a second.
+const ATTEMPTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
 
 /// Requests that a guarded start makes: its read and its POST.
 pub(super) const REQUESTS_PER_START: u32 = 2;
@@ -73,9 +73,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(settings: &PaceSettings, clock: Arc<dyn Clock>) -> Self {
         let port = PortClock(Arc::clone(&clock));
-        let attempts = Quota::with_period(ATTEMPT_EVERY)
-            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(ATTEMPTS_BURST);
+        let attempts = Quota::per_second(ATTEMPTS_PER_SECOND).allow_burst(ATTEMPTS_BURST);
         let requests = Quota::per_second(settings.requests_per_second).allow_burst(settings.burst);
         Self {
             burst: settings.burst,
@@ -134,5 +132,43 @@ impl Pace {
     fn now(&self) -> Nanos {
         let Tick(now) = self.clock.tick();
         Nanos::from(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{JobId, ServicePrincipalId, Timestamp},
+        testing::ManualClock,
+    };
+
+    fn key(job: usize) -> JobKey {
+        let sp = ServicePrincipalId::parse("8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b");
+        let (Ok(service_principal_id), Ok(job_id)) = (sp, JobId::parse(&format!("job{job}")))
+        else {
+            panic!("ids")
+        };
+        JobKey { service_principal_id, job_id }
+    }
+
+    #[test]
+    fn a_process_that_lives_long_forgets_the_jobs_it_no_longer_asks_about() {
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let one = NonZeroU32::MIN;
+        let settings =
+            PaceSettings { requests_per_second: one, burst: one, patience: Duration::ZERO };
+        let pace = Pace::new(&settings, clock.clone());
+        for job in 0..=KEYS_BEFORE_SWEEP {
+            assert_eq!(pace.attempt(&key(job)), Ok(()));
+        }
+        assert_eq!(pace.per_job.len(), KEYS_BEFORE_SWEEP + 1);
+        for _ in 1..ATTEMPTS_BURST.get() {
+            assert_eq!(pace.attempt(&key(0)), Ok(()));
+        }
+        assert_eq!(pace.attempt(&key(0)), Err(Duration::from_secs(1)), "what is recent stays");
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(pace.attempt(&key(0)), Ok(()));
+        assert!(pace.per_job.len() <= 1, "{}", pace.per_job.len());
     }
 }

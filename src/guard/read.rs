@@ -10,7 +10,7 @@ use super::{
     share::Waited,
 };
 use crate::{
-    decide::{self, Refusal, StartReply},
+    decide::{self, Refusal, Unsent},
     model::{
         Actor, Answer, Job, JobKey, JobRef, Moment, Observation, OutcomeKind, Policy, Reason,
         Reply, ServicePrincipal, ServicePrincipalId, TenantRecord, Tick,
@@ -81,10 +81,7 @@ impl Guard {
             wait: None,
         };
         let mut attempt = Attempt::new(std::sync::Arc::clone(&self.core), request);
-        let (end, observation, read_failed) = match attempt.rehearse(true).await {
-            Ok(report) => (report.end, report.observation, report.read_failed),
-            Err(end) => (end, None, true),
-        };
+        let Rehearsed { end, observation, read_failed } = attempt.rehearse(true).await;
         StatusReport { observation, start: attempt.answer(end), read_failed }
     }
 
@@ -128,38 +125,33 @@ impl Guard {
 impl Attempt {
     /// What a start would answer now, changing nothing. Without `always_read`, a deferral known
     /// from the store costs no request, as it does for a start.
-    pub(super) async fn rehearse(&mut self, always_read: bool) -> Result<Rehearsed, End> {
+    pub(super) async fn rehearse(&mut self, always_read: bool) -> Rehearsed {
         let policy = self.request.policy.clone();
-        let snapshot = match self.load().await {
-            Ok(snapshot) => Ok(snapshot),
-            // A store outage delays starts, never `status`.
-            Err(end) if always_read => Err(end),
-            Err(end) => return Err(end),
-        };
-        let refusal = match &snapshot {
-            Ok(snapshot) => match decide::look_back(&policy, view(snapshot), None) {
-                Ok(()) => None,
-                Err(refusal) => Some(no(refusal.into(), "")),
+        let cleared = match self.load().await {
+            Ok(snapshot) => match decide::look_back(&policy, view(&snapshot), None) {
+                Ok(()) => Ok(snapshot),
+                Err(refusal) => Err(End::from(refusal)),
             },
-            Err(end) => Some(end.clone()),
+            Err(end) => Err(end),
         };
-        if let Some(end) = refusal.clone() {
+        if let Err(end) = &cleared {
             let throttled = end.reason == Some(Reason::Throttled);
+            // A store outage delays starts, never `status`.
             if !always_read || throttled {
-                return Ok(Rehearsed { end, observation: None, read_failed: throttled });
+                let end = end.clone();
+                return Rehearsed { end, observation: None, read_failed: throttled };
             }
         }
         let observation = match self.read_for_rehearsal(always_read).await {
             Ok(observation) => observation,
-            Err(end) => return Ok(Rehearsed { end, observation: None, read_failed: true }),
+            Err(end) => return Rehearsed { end, observation: None, read_failed: true },
         };
         self.observation = Some(observation.clone());
-        let end = match (refusal, &snapshot) {
-            (Some(end), _) => end,
-            (None, Err(end)) => end.clone(),
-            (None, Ok(snapshot)) => {
+        let end = match cleared {
+            Err(end) => end,
+            Ok(snapshot) => {
                 let accept = &self.ask.accept;
-                match decide::rehearse(&policy, view(snapshot), accept, &observation) {
+                match decide::rehearse(&policy, view(&snapshot), accept, &observation) {
                     Ok(()) => End::new(
                         OutcomeKind::WouldStart,
                         format!("would start: the job reads {}", observation.summary()),
@@ -168,7 +160,7 @@ impl Attempt {
                 }
             }
         };
-        Ok(Rehearsed { end, observation: Some(observation), read_failed: false })
+        Rehearsed { end, observation: Some(observation), read_failed: false }
     }
 
     /// One read. A start, dry or not, has waited for its turn already; a `status` has not.
@@ -306,9 +298,13 @@ impl Core {
     }
 
     /// Keeps that a start could not even be sent.
-    pub(super) async fn note_unsent(&self, reply: &StartReply) {
-        if let StartReply::NotSent { .. } = reply {
-            self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+    pub(super) async fn note_unsent(&self, unsent: Unsent<'_>) {
+        match unsent {
+            Unsent::NotReached(_) => {
+                self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+            }
+            // Graph is there and well, or nobody asked it.
+            Unsent::HeldBack { .. } | Unsent::TooLate => {}
         }
     }
 

@@ -7,8 +7,8 @@ use super::{
     end::{self, End},
 };
 use crate::{
-    decide::{self, Permit, Settlement, StartReply},
-    model::{EntryKind, Observation, OutcomeKind, Reason, StartResult, StatusCode, Tick},
+    decide::{self, Permit, Settlement, Unsent},
+    model::{EntryKind, Observation, OutcomeKind, Reason, Reply, StartResult, StatusCode, Tick},
     ports::GraphError,
 };
 
@@ -48,16 +48,18 @@ impl Attempt {
         self.cost.request_ids.extend(cost.request_ids);
         let (result, end) = match decide::settle(&reply) {
             Settlement::Started => (Some(StartResult::Started), started(was, "")),
-            Settlement::Refused(reason) => (Some(StartResult::Rejected), refused(&reply, reason)),
-            Settlement::Throttled(retry_after) => {
-                let end = self.told_to_wait(&reply, retry_after).await;
+            Settlement::Refused(reason, reply) => {
+                (Some(StartResult::Rejected), refused(reason, reply))
+            }
+            Settlement::Throttled(reply, retry_after) => {
+                let end = self.told_to_wait(reply, retry_after).await;
                 (Some(StartResult::Rejected), end)
             }
-            Settlement::GiveBack(reason) => {
-                self.core.note_unsent(&reply).await;
-                (None, not_sent(&reply, reason))
+            Settlement::GiveBack(unsent) => {
+                self.core.note_unsent(unsent).await;
+                (None, not_sent(unsent))
             }
-            Settlement::LookAgain => self.look(&reply, was).await,
+            Settlement::LookAgain(problem) => self.look(problem, was).await,
         };
         let entry = self.entry(EntryKind::Outcome, Some(&end));
         if !self.close(result, vec![entry]).await {
@@ -70,17 +72,8 @@ impl Attempt {
         end
     }
 
-    async fn told_to_wait(&self, reply: &StartReply, retry_after: Option<Duration>) -> End {
-        let said = match reply {
-            StartReply::Throttled { reply, .. } => reply.to_string(),
-            StartReply::Accepted
-            | StartReply::Rejected(_)
-            | StartReply::Unclear { .. }
-            | StartReply::NotSent { .. }
-            | StartReply::HeldBack { .. }
-            | StartReply::TooLate => String::new(),
-        };
-        if let (Some(wait), StartReply::Throttled { reply, .. }) = (retry_after, reply) {
+    async fn told_to_wait(&self, reply: &Reply, retry_after: Option<Duration>) -> End {
+        if let Some(wait) = retry_after {
             self.core.note_throttle(reply.status, wait).await;
         }
         // The intent counts, so an ask inside the cool-down would be deferred for that.
@@ -90,22 +83,13 @@ impl Attempt {
             retry_after: Some(wait.max(self.request.policy.cooldown)),
             ..End::new(
                 OutcomeKind::Deferred,
-                format!("deferred: Graph answered the start with {said}; nothing was started"),
+                format!("deferred: Graph answered the start with {reply}; nothing was started"),
             )
         }
     }
 
     /// The answer was lost: read until the job runs, or time is up.
-    async fn look(&mut self, reply: &StartReply, was: &Observation) -> (Option<StartResult>, End) {
-        let problem = match reply {
-            StartReply::Unclear { problem } => problem.as_str(),
-            StartReply::Accepted
-            | StartReply::Rejected(_)
-            | StartReply::Throttled { .. }
-            | StartReply::NotSent { .. }
-            | StartReply::HeldBack { .. }
-            | StartReply::TooLate => "",
-        };
+    async fn look(&mut self, problem: &str, was: &Observation) -> (Option<StartResult>, End) {
         let until = self.core.parts.clock.tick().after(LOOK_WITHIN);
         for pause in LOOK_AFTER {
             if self.nap(pause, until).await.is_none() {
@@ -247,37 +231,33 @@ fn started(was: &Observation, how: &str) -> End {
     End::new(OutcomeKind::Started, format!("started: was {}{how}", was.summary()))
 }
 
-fn refused(reply: &StartReply, reason: Reason) -> End {
-    let error = match (reply, reason) {
-        (StartReply::Rejected(reply), Reason::Authentication) => {
-            GraphError::Unauthorized(reply.clone())
-        }
-        (StartReply::Rejected(reply), Reason::Forbidden) => GraphError::Forbidden(reply.clone()),
-        (StartReply::Rejected(reply), Reason::NotFound) => GraphError::NotFound(reply.clone()),
-        (StartReply::Rejected(reply), _) => {
-            GraphError::BadResponse { problem: format!("the start was refused with {reply}") }
-        }
-        (_, _) => GraphError::BadResponse { problem: "the start was refused".to_owned() },
+fn refused(reason: Reason, reply: &Reply) -> End {
+    let error = if reason == Reason::Authentication {
+        GraphError::Unauthorized(reply.clone())
+    } else if reason == Reason::Forbidden {
+        GraphError::Forbidden(reply.clone())
+    } else if reason == Reason::NotFound {
+        GraphError::NotFound(reply.clone())
+    } else {
+        let problem = format!("the start was refused with {reply}");
+        // A refusal that means nothing else says so itself.
+        return End::from(GraphError::BadResponse { problem });
     };
     let end = End::from(error);
-    // A refusal that means nothing else says so itself.
-    if reason == Reason::BadResponse {
-        return end;
-    }
     End { message: format!("{}; the start was refused", end.message), ..end }
 }
 
-fn not_sent(reply: &StartReply, reason: Reason) -> End {
-    match reply {
-        StartReply::TooLate => End::failed(
-            reason,
+fn not_sent(unsent: Unsent<'_>) -> End {
+    match unsent {
+        Unsent::TooLate => End::failed(
+            Reason::Timeout,
             "out of time: this process was held up between the intent and the start; nothing was \
              sent",
             "ask again; the start was not counted",
         ),
-        StartReply::HeldBack { status, wait } => End {
+        Unsent::HeldBack { status, wait } => End {
             reason: Some(Reason::Throttled),
-            retry_after: Some(*wait),
+            retry_after: Some(wait),
             ..End::new(
                 OutcomeKind::Deferred,
                 format!(
@@ -286,16 +266,10 @@ fn not_sent(reply: &StartReply, reason: Reason) -> End {
                 ),
             )
         },
-        StartReply::NotSent { problem } => End::failed(
-            reason,
+        Unsent::NotReached(problem) => End::failed(
+            Reason::GraphUnavailable,
             format!("Graph could not be reached for the start: {problem}; nothing was sent"),
             "`startguard doctor` shows how far a request gets; the start was not counted",
         ),
-        StartReply::Accepted
-        | StartReply::Rejected(_)
-        | StartReply::Throttled { .. }
-        | StartReply::Unclear { .. } => {
-            End::failed(reason, "nothing was sent", "ask again; the start was not counted")
-        }
     }
 }

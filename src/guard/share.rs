@@ -133,17 +133,28 @@ impl Core {
         as_of: &Moment,
         draw: &Draw,
     ) -> Result<Option<Granted>, ()> {
-        let Some(missing) = draw.missing() else { return Ok(None) };
+        match draw.missing() {
+            None => Ok(None),
+            Some(missing) => self.granted_at_once(tenant, as_of, draw, missing).map(Some).ok_or(()),
+        }
+    }
+
+    fn granted_at_once(
+        &self,
+        tenant: &TenantRecord,
+        as_of: &Moment,
+        draw: &Draw,
+        missing: NonZeroU32,
+    ) -> Option<Granted> {
         let wished = NonZeroU32::new(draw.wished).unwrap_or(missing);
-        for requests in [wished, missing] {
+        [wished, missing].into_iter().find_map(|requests| {
             match decide::take_turn(tenant, as_of, &self.quota(), requests, Duration::ZERO) {
                 Turn::Granted { record, wait } => {
-                    return Ok(Some(Granted { record, wait, requests: requests.get() }));
+                    Some(Granted { record, wait, requests: requests.get() })
                 }
-                Turn::Full { .. } => {}
+                Turn::Full { .. } => None,
             }
-        }
-        Err(())
+        })
     }
 
     /// The record that grants these is durable.
@@ -201,10 +212,9 @@ impl Core {
                 Some(loaded) => loaded,
                 None => store.load_tenant(&self.parts.tenant).await?,
             };
-            let turn = match self.at_once(&tenant.record, &as_of, draw) {
-                Ok(Some(granted)) => Ok(granted),
-                Ok(None) => return Ok(Ok(Waited::No)),
-                Err(()) => {
+            let turn = match self.granted_at_once(&tenant.record, &as_of, draw, missing) {
+                Some(granted) => Ok(granted),
+                None => {
                     match decide::take_turn(&tenant.record, &as_of, &self.quota(), missing, AHEAD) {
                         Turn::Granted { record, wait } => {
                             Ok(Granted { record, wait, requests: missing.get() })

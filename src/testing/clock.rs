@@ -19,6 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub struct ManualClock {
     now: Mutex<Now>,
+    /// Set: nobody wakes any more. How many sleep.
+    sleepers: Mutex<Option<u32>>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ impl ManualClock {
     pub fn new(wall: Timestamp) -> Self {
         let since = Duration::from_secs(3_600);
         let boot = Some(BootTime { id: BootId("boot-1".to_owned()), since });
-        Self { now: Mutex::new(Now { wall, tick: since, boot }) }
+        Self { now: Mutex::new(Now { wall, tick: since, boot }), sleepers: Mutex::default() }
     }
 
     /// Time passes, on every clock.
@@ -64,6 +66,21 @@ impl ManualClock {
         self.now().boot = boot;
     }
 
+    /// From now on who sleeps does not wake again, and the clock does not move for them.
+    pub fn let_nobody_wake(&self) {
+        *self.sleepers() = Some(0);
+    }
+
+    /// How many have gone to sleep since.
+    #[must_use]
+    pub fn asleep(&self) -> u32 {
+        self.sleepers().unwrap_or_default()
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, Option<u32>> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,6 +101,14 @@ impl Clock for ManualClock {
     }
 
     async fn sleep(&self, span: Duration) {
+        let for_good = {
+            let mut sleepers = self.sleepers();
+            *sleepers = sleepers.map(|asleep| asleep.saturating_add(1));
+            sleepers.is_some()
+        };
+        if for_good {
+            std::future::pending::<()>().await;
+        }
         self.advance(span);
         tokio::task::yield_now().await;
     }

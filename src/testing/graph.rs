@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use crate::{
     decide::{Permit, StartReply},
@@ -49,7 +49,8 @@ enum ReadStep {
 pub struct ScriptedGraph {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    gate: Semaphore,
+    /// How often the gate was opened.
+    openings: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -59,20 +60,21 @@ struct State {
     throttle: Option<(u16, Duration)>,
     starts: VecDeque<StartStep>,
     unauthorized: Option<GraphError>,
+    look_up_fails: Option<GraphError>,
     posts: Vec<(String, Tick)>,
     read_count: u32,
     on_running: u32,
     gated: bool,
 }
 
-/// Enough permits for every call of a test.
-const OPEN: usize = 1_000_000;
+/// What a call waits for that found the gate closed: the next opening after so many.
+struct Queued(Option<u64>);
 
 impl ScriptedGraph {
     /// A Graph without jobs.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default(), gate: Semaphore::new(0) }
+        Self { clock, state: Mutex::default(), openings: watch::Sender::new(0) }
     }
 
     /// A job in this state.
@@ -132,6 +134,11 @@ impl ScriptedGraph {
         self.state().starts.push_back(step);
     }
 
+    /// The next list or look-up fails like this.
+    pub fn next_look_up_fails(&self, error: GraphError) {
+        self.state().look_up_fails = Some(error);
+    }
+
     /// The next authorization fails like this.
     pub fn next_authorize_fails(&self, error: GraphError) {
         self.state().unauthorized = Some(error);
@@ -140,19 +147,22 @@ impl ScriptedGraph {
     /// From now on every read and POST waits, once it has been counted, until the gate opens.
     pub fn close_gate(&self) {
         self.state().gated = true;
-        self.gate.forget_permits(usize::MAX);
     }
 
-    /// Lets those pass that wait at the gate by now, and nobody else.
+    /// Lets those pass that have been counted by now, and nobody else.
     pub fn open_and_close_gate(&self) {
-        self.open_gate();
-        self.close_gate();
+        self.open(true);
     }
 
     /// Lets everything that waits at the gate go on.
     pub fn open_gate(&self) {
-        self.state().gated = false;
-        self.gate.add_permits(OPEN);
+        self.open(false);
+    }
+
+    fn open(&self, closed_again: bool) {
+        let mut state = self.state();
+        state.gated = closed_again;
+        self.openings.send_modify(|openings| *openings = openings.saturating_add(1));
     }
 
     /// POSTs of this job so far, by when they went out.
@@ -179,11 +189,16 @@ impl ScriptedGraph {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn pass_gate(&self) {
-        if self.state().gated
-            && let Ok(permit) = self.gate.acquire().await
-        {
-            permit.forget();
+    /// Takes a place at the gate, in the same breath as the call is counted: whoever sees the count
+    /// and opens the gate lets it pass.
+    fn queue(&self, state: &State) -> Queued {
+        Queued(state.gated.then(|| *self.openings.borrow()))
+    }
+
+    async fn pass_gate(&self, Queued(behind): Queued) {
+        if let Some(behind) = behind {
+            // It fails only once nobody can open the gate any more.
+            drop(self.openings.subscribe().wait_for(|openings| *openings > behind).await);
         }
     }
 
@@ -215,12 +230,12 @@ impl Graph for ScriptedGraph {
 
     async fn job(&self, key: &JobKey, _deadline: Tick) -> Told<Job> {
         let began = self.clock.tick();
-        let step = {
+        let (step, queued) = {
             let mut state = self.state();
             state.read_count = state.read_count.saturating_add(1);
-            state.reads.pop_front()
+            (state.reads.pop_front(), self.queue(&state))
         };
-        self.pass_gate().await;
+        self.pass_gate(queued).await;
         let result = match step {
             Some(ReadStep::Fails(error)) => Err(error),
             Some(ReadStep::Takes(span)) => {
@@ -239,16 +254,16 @@ impl Graph for ScriptedGraph {
         _deadline: Tick,
     ) -> Told<Vec<Job>> {
         let prefix = format!("{service_principal}/");
-        let jobs = {
-            let state = self.state();
+        let jobs = self.looked_up(|state| {
             let own = state.jobs.iter().filter(|(key, _)| key.starts_with(&prefix));
             own.map(|(_, job)| job.clone()).collect()
-        };
-        self.told(self.clock.tick(), Ok(jobs))
+        });
+        self.told(self.clock.tick(), jobs)
     }
 
     async fn find(&self, _lookup: &SpLookup, _deadline: Tick) -> Told<Vec<ServicePrincipal>> {
-        self.told(self.clock.tick(), Ok(Vec::new()))
+        let found = self.looked_up(|_| Vec::new());
+        self.told(self.clock.tick(), found)
     }
 
     async fn start(&self, permit: Permit) -> (StartReply, Cost) {
@@ -259,10 +274,13 @@ impl Graph for ScriptedGraph {
         if permit.time_left(self.clock.tick()).is_none() {
             return (StartReply::TooLate, Cost::default());
         }
-        if let StartStep::Answers(reply @ StartReply::NotSent { .. }) = step {
+        if let StartStep::Answers(
+            reply @ (StartReply::NotSent { .. } | StartReply::HeldBack { .. }),
+        ) = step
+        {
             return (reply, Cost::default());
         }
-        {
+        let queued = {
             let mut state = self.state();
             let key = permit.key().store_key();
             let at = self.clock.tick();
@@ -272,8 +290,9 @@ impl Graph for ScriptedGraph {
                 .is_some_and(|job| matches!(job.code, StatusCode::Paused | StatusCode::Quarantine));
             state.on_running = state.on_running.saturating_add(u32::from(!stopped));
             state.posts.push((key, at));
-        }
-        self.pass_gate().await;
+            self.queue(&state)
+        };
+        self.pass_gate(queued).await;
         let lost = StartReply::Unclear { problem: "the connection was closed".to_owned() };
         let reply = match step {
             StartStep::Works | StartStep::HeldUp(_) => {
@@ -300,6 +319,14 @@ fn defect() -> ! {
 }
 
 impl ScriptedGraph {
+    fn looked_up<T>(&self, there: impl FnOnce(&State) -> T) -> Result<T, GraphError> {
+        let mut state = self.state();
+        match state.look_up_fails.take() {
+            Some(error) => Err(error),
+            None => Ok(there(&state)),
+        }
+    }
+
     fn find_job(&self, key: &JobKey) -> Result<Job, GraphError> {
         let reply =
             crate::model::Reply { status: 404, code: None, message: None, request_id: None };

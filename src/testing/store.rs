@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    decide::Receipt,
     model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
     ports::{Change, Clock, Commit, Pruned, Snapshot, Store, StoreError, StoreReport, Versioned},
 };
@@ -24,6 +25,8 @@ pub enum StoreFault {
     Slow(Duration),
     /// It does not reach the store, and a commit is told that somebody else was first.
     Conflict,
+    /// A commit is done, and acknowledged with a receipt that is for no attempt.
+    WrongReceipt,
 }
 
 /// Another store, with faults. Its calls (loads and commits) are numbered from 1.
@@ -40,6 +43,8 @@ struct State {
     commits: u32,
     at: BTreeMap<u32, StoreFault>,
     from_now_on: Option<StoreFault>,
+    history_away: bool,
+    one_host: bool,
 }
 
 impl FaultyStore {
@@ -57,6 +62,16 @@ impl FaultyStore {
     /// From now on every call goes wrong; `None`: none does.
     pub fn fault_from_now_on(&self, fault: Option<StoreFault>) {
         self.state().from_now_on = fault;
+    }
+
+    /// The next look into the journal, which has no number, does not reach the store.
+    pub fn next_history_is_away(&self) {
+        self.state().history_away = true;
+    }
+
+    /// From now on the store says that it serves the processes of one host only.
+    pub fn serve_one_host(&self) {
+        self.state().one_host = true;
     }
 
     /// Calls so far.
@@ -89,16 +104,21 @@ impl FaultyStore {
                 self.clock.sleep(span).await;
                 Ok(None)
             }
-            Some(StoreFault::AnswerLost | StoreFault::Conflict) | None => Ok(fault),
+            Some(StoreFault::AnswerLost | StoreFault::Conflict | StoreFault::WrongReceipt)
+            | None => Ok(fault),
         }
     }
 
     fn end<T>(&self, fault: Option<StoreFault>, result: T) -> Result<T, StoreError> {
         match fault {
             Some(StoreFault::AnswerLost) => Err(self.lost()),
-            Some(StoreFault::Away | StoreFault::Slow(_) | StoreFault::Conflict) | None => {
-                Ok(result)
-            }
+            Some(
+                StoreFault::Away
+                | StoreFault::Slow(_)
+                | StoreFault::Conflict
+                | StoreFault::WrongReceipt,
+            )
+            | None => Ok(result),
         }
     }
 
@@ -138,11 +158,19 @@ impl Store for FaultyStore {
         if fault == Some(StoreFault::Conflict) {
             return Ok(Commit::Conflict);
         }
-        let result = self.inner.commit(change).await?;
+        let result = match self.inner.commit(change).await? {
+            Commit::Done(_) if fault == Some(StoreFault::WrongReceipt) => {
+                Commit::Done(Receipt::issue(None))
+            }
+            result @ (Commit::Done(_) | Commit::Conflict) => result,
+        };
         self.end(fault, result)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<JournalEntry>, StoreError> {
+        if std::mem::take(&mut self.state().history_away) {
+            return Err(self.lost());
+        }
         self.inner.history(query).await
     }
 
@@ -159,7 +187,7 @@ impl Store for FaultyStore {
     }
 
     fn many_hosts(&self) -> bool {
-        self.inner.many_hosts()
+        !self.state().one_host && self.inner.many_hosts()
     }
 
     fn describe(&self) -> String {

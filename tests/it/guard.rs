@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
+mod costs;
 mod doubt;
 mod failpoints;
 mod faults;

@@ -223,3 +223,56 @@ fn a_clock_behind_the_newest_entry_refuses_everything() {
     assert_eq!(ask(1_002), Ok(()), "time services step back a little");
     assert_eq!(ask(1_003), Err(Refusal::ClockBehind(Duration::from_secs(3))));
 }
+
+#[test]
+fn a_hold_that_has_run_out_is_no_hindrance() {
+    let hold = Hold {
+        by: Actor("alice@ops1".to_owned()),
+        reason: "import".to_owned(),
+        from: at(1_000),
+        lasts: Some(Duration::from_secs(10)),
+    };
+    let job = JobRecord { hold: Some(hold), ..JobRecord::default() };
+    assert_eq!(ask(&job, &none(), 1_009), Some((Reason::OnHold, Some(1))));
+    assert_eq!(ask(&job, &none(), 1_010), None);
+}
+
+fn message(job: &JobRecord, now: i64) -> String {
+    let (tenant, as_of) = (none(), at(now));
+    let view = View { job, tenant: &tenant, as_of: &as_of, latest_entry: None };
+    match look_back(&policy(), view, None) {
+        Err(Refusal::Defer(deferral)) => deferral.message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_used_up_budget_names_those_who_used_it() {
+    let mut job = started(&[0, 10_000, 20_000, 30_000, 40_000]);
+    for (mark, who) in job.starts.iter_mut().zip(["dave", "alice", "alice", "erin", "carol"]) {
+        mark.by = Actor(who.to_owned());
+        mark.forgiven = who == "erin";
+    }
+    // Dave's start leaves the window at this very second.
+    let expected = "budget used up: 3 of 3 starts within 1day (by alice, carol)";
+    assert_eq!(message(&job, 86_400), expected);
+}
+
+#[test]
+fn a_cooldown_says_who_asked_when_and_what_policy_wants() {
+    let expected =
+        "cooling down: alice@ops1 asked for a start 1m 40s ago, and policy wants 10m between two";
+    assert_eq!(message(&started(&[1_000]), 1_100), expected);
+}
+
+#[test]
+fn spans_are_told_in_whole_seconds_never_too_short() {
+    for (span, expected) in [
+        (Duration::ZERO, "0s"),
+        (Duration::from_secs(3), "3s"),
+        (Duration::new(3, 1), "4s"),
+        (Duration::from_millis(3_999), "4s"),
+    ] {
+        assert_eq!(whole_seconds(span), expected);
+    }
+}

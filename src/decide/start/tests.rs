@@ -136,6 +136,56 @@ fn a_lease_taken_by_another_decides_nothing() {
 }
 
 #[test]
+fn a_lease_that_is_not_this_attempts_decides_nothing_even_when_it_is_over() {
+    let (tenant, paused, as_of) = (TenantRecord::default(), seen(StatusCode::Paused, 10), at(0));
+    let empty = JobRecord::default();
+    let view = View { job: &empty, tenant: &tenant, as_of: &as_of, latest_entry: None };
+    let mine = acquire(&policy(), view, &ask(1)).expect("granted");
+    let decide = |record: &JobRecord, second, token| {
+        let as_of = at(second);
+        let view = View { job: record, tenant: &tenant, as_of: &as_of, latest_entry: None };
+        start(&policy(), view, &ask(1), token, &paused, tick(10))
+    };
+    assert!(matches!(decide(&mine.record, 59, mine.token), Decision::Start(_)));
+    let other_token = decide(&mine.record, 59, mine.token.next());
+    assert!(matches!(other_token, Decision::TooLate(_)), "{other_token:?}");
+    let mut taken = mine.record.clone();
+    if let Some(lease) = &mut taken.lease {
+        lease.attempt = ask(2).attempt;
+    }
+    let over = decide(&taken, 60, mine.token);
+    assert!(matches!(over, Decision::TooLate(_)), "{over:?}");
+    let released = decide(&empty, 1, mine.token);
+    assert!(matches!(released, Decision::TooLate(_)), "{released:?}");
+}
+
+#[test]
+fn a_rehearsal_says_what_a_start_would_and_needs_no_lease() {
+    let (tenant, paused) = (TenantRecord::default(), seen(StatusCode::Paused, 10));
+    let rehearsed = |record: &JobRecord, second, observation: &Observation| {
+        let as_of = at(second);
+        let view = View { job: record, tenant: &tenant, as_of: &as_of, latest_entry: None };
+        rehearse(&policy(), view, &[], observation)
+    };
+    let empty = JobRecord::default();
+    assert!(rehearsed(&empty, 0, &paused).is_ok());
+    let running = rehearsed(&empty, 0, &seen(StatusCode::Active, 10));
+    assert!(matches!(running, Err(Decision::Nothing)), "{running:?}");
+    let denied = rehearsed(&empty, 0, &seen(StatusCode::NotConfigured, 10));
+    assert!(matches!(denied, Err(Decision::Deny(_))), "{denied:?}");
+    let as_of = at(0);
+    let view = View { job: &empty, tenant: &tenant, as_of: &as_of, latest_entry: None };
+    let leased = acquire(&policy(), view, &ask(1)).expect("granted").record;
+    let held = rehearsed(&leased, 1, &paused).expect_err("another holds the lease");
+    assert_eq!(deferred(&held), Some(Reason::LeaseHeld));
+    let Decision::Start(intent) = fresh(StatusCode::Paused) else { panic!("no start") };
+    let mut open = intent.records().0.clone();
+    open.lease = None;
+    let doubt = rehearsed(&open, 1_100, &paused).expect_err("in doubt");
+    assert_eq!(deferred(&doubt), Some(Reason::InDoubt));
+}
+
+#[test]
 fn an_earlier_start_in_doubt_is_not_repeated_inside_its_cooldown() {
     let (tenant, paused) = (TenantRecord::default(), seen(StatusCode::Paused, 10));
     let Decision::Start(intent) = fresh(StatusCode::Paused) else { panic!("no start") };
@@ -199,6 +249,8 @@ fn a_permit_lasts_while_the_lease_outlasts_the_post() {
     let decision = walk(&record, &tenant, 1_000, 1, &paused, tick(100));
     let Decision::Start(intent) = decision else { panic!("no start") };
     let permit = intent.permit(own(), tick(100)).expect("a permit");
+    assert_eq!(permit.key(), &ask(1).key);
+    assert_eq!((permit.attempt(), permit.token()), (ask(1).attempt, FencingToken(1)));
     assert_eq!(permit.time_left(tick(100)), Some(Duration::from_secs(10)));
     assert_eq!(permit.time_left(tick(105)), Some(Duration::from_secs(10)));
     assert_eq!(permit.time_left(tick(106)), None, "later than D after the mark");

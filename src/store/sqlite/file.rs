@@ -20,6 +20,14 @@ pub(super) struct Identity {
     inode: u64,
 }
 
+#[cfg(feature = "testing")]
+impl Identity {
+    /// That of a ledger in memory, which no name leads to.
+    pub(super) fn of_nothing() -> Self {
+        Self { device: 0, inode: 0 }
+    }
+}
+
 /// Whether there is a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {

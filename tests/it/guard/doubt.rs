@@ -4,6 +4,7 @@ use std::{sync::mpsc, time::Duration};
 
 use startguard::{
     model::{OutcomeKind, Reason, StartResult},
+    ports::GraphError,
     testing::StartStep,
 };
 
@@ -173,4 +174,22 @@ async fn looking_for_a_lost_start_ends_however_slowly_it_is_answered() {
     assert_eq!(told(&answer), (OutcomeKind::InDoubt, None));
     // The scripted reads ignore their deadline; real ones end with it.
     assert!(answer.elapsed_ms < 30_000, "{answer:?}");
+}
+
+#[tokio::test]
+async fn reads_that_fail_while_a_lost_start_is_looked_for_leave_it_in_doubt() {
+    let world = World::new();
+    world.graph.next_start(StartStep::Lost { effect: true });
+    world.graph.close_gate();
+    let start = world.spawn(request());
+    until(|| world.graph.reads() == 1).await;
+    for _ in 0..5 {
+        let problem = "connection refused".to_owned();
+        world.graph.next_read_fails(GraphError::Unavailable { problem });
+    }
+    world.graph.open_gate();
+    let answer = start.await.expect("an answer");
+    assert_eq!(told(&answer), (OutcomeKind::InDoubt, None));
+    assert_eq!((answer.graph.reads, answer.graph.starts), (6, 1));
+    assert_eq!(world.journal().await, ["intent", "outcome inDoubt"]);
 }

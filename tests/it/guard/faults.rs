@@ -7,7 +7,7 @@ use startguard::{
 };
 
 use super::world::{
-    COOLDOWN, World, actor, deferred, failed, job, key, paused, policy, request, told,
+    COOLDOWN, World, actor, deferred, failed, job, key, paused, policy, request, running, told,
 };
 
 /// Store calls of a start up to the POST: load, load (after the token), lease, load, intent.
@@ -143,4 +143,96 @@ async fn a_store_away_while_a_lost_start_is_looked_for_changes_nothing_about_it(
     assert_eq!(told(&world.start().await), (OutcomeKind::InDoubt, None));
     assert_eq!(world.journal().await, ["intent", "outcome inDoubt"]);
     assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_not_for_the_intent_sends_nothing() {
+    let world = World::new();
+    world.store.fault_at(BEFORE_POST, StoreFault::WrongReceipt);
+    let answer = world.start().await;
+    assert_eq!(told(&answer), failed(Reason::StoreUnavailable));
+    assert_eq!((answer.graph.starts, world.posts()), (0, 0));
+    assert_eq!(world.journal().await, ["intent", "outcome failed storeUnavailable"]);
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started, "it was given back");
+}
+
+#[tokio::test]
+async fn an_intent_that_was_never_written_is_not_taken_back_at_the_second_try_either() {
+    let world = World::new();
+    for call in [BEFORE_POST, BEFORE_POST + 1] {
+        world.store.fault_at(call, StoreFault::Away);
+    }
+    assert_eq!(told(&world.start().await), failed(Reason::StoreUnavailable));
+    assert!(world.journal().await.is_empty());
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started, "the lease was released");
+}
+
+#[tokio::test]
+async fn an_outcome_of_which_nobody_can_say_whether_it_is_written_is_looked_for_again() {
+    let world = World::new();
+    world.store.fault_at(ALL, StoreFault::AnswerLost);
+    world.store.next_history_is_away();
+    assert_eq!(told(&world.start().await), (OutcomeKind::Started, None));
+    assert_eq!(world.journal().await, ["intent", "outcome started"]);
+}
+
+#[tokio::test]
+async fn an_outcome_that_others_are_always_ahead_of_is_left_to_a_later_ask() {
+    let world = World::new();
+    world.graph.close_gate();
+    let start = world.spawn(request());
+    super::world::until(|| world.graph.reads() == 1).await;
+    world.graph.open_and_close_gate();
+    super::world::until(|| world.posts() == 1).await;
+    world.store.fault_from_now_on(Some(StoreFault::Conflict));
+    world.graph.open_gate();
+    assert_eq!(told(&start.await.expect("an answer")), (OutcomeKind::Started, None));
+    world.store.fault_from_now_on(None);
+    assert_eq!(world.record().await.starts[0].result, StartResult::Open);
+    assert_eq!(world.journal().await, ["intent"]);
+}
+
+#[tokio::test]
+async fn a_decision_is_recorded_over_what_others_wrote_meanwhile() {
+    let world = World::new();
+    world.graph.set(&key(), running());
+    world.store.fault_at(BEFORE_POST, StoreFault::Conflict);
+    assert_eq!(told(&world.start().await), (OutcomeKind::AlreadyRunning, None));
+    assert_eq!(world.journal().await, ["decision alreadyRunning"]);
+    assert_eq!(told(&world.start().await), (OutcomeKind::AlreadyRunning, None), "released");
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_recorded_is_told_all_the_same() {
+    let world = World::new();
+    world.graph.set(&key(), running());
+    world.store.fault_at(BEFORE_POST, StoreFault::Away);
+    assert_eq!(told(&world.start().await), (OutcomeKind::AlreadyRunning, None));
+    assert!(world.journal().await.is_empty());
+    assert_eq!(told(&world.start().await), deferred(Reason::LeaseHeld), "it ends by itself");
+    world.clock.advance(policy().lease);
+    assert_eq!(told(&world.start().await), (OutcomeKind::AlreadyRunning, None));
+}
+
+#[tokio::test]
+async fn a_dry_run_without_a_store_asks_nobody() {
+    let world = World::new();
+    world.store.fault_from_now_on(Some(StoreFault::Away));
+    let dry = startguard::guard::Request { dry_run: true, ..request() };
+    assert_eq!(told(&world.guard.start(dry).await), failed(Reason::StoreUnavailable));
+    assert_eq!(world.graph.reads(), 0);
+}
+
+#[tokio::test]
+async fn an_operator_is_told_what_the_store_could_not_take() {
+    for call in [1, 2] {
+        let world = World::new();
+        world.store.fault_at(call, StoreFault::Away);
+        let error = world.guard.hold(&job(), &actor(), "stop", None).await.expect_err("away");
+        assert_eq!(error.to_string(), "nothing was changed");
+        assert!(error.chain().ends_with("is away"), "{}", error.chain());
+        assert_eq!(error.remedy(), "bring it back");
+        assert!(world.journal().await.is_empty());
+        assert_eq!(world.start().await.outcome, OutcomeKind::Started, "not on hold");
+    }
 }

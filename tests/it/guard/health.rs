@@ -7,7 +7,7 @@ use startguard::{
     guard::Request,
     model::{OutcomeKind, Reason},
     ports::{GraphError, SpLookup},
-    testing::StartStep,
+    testing::{StartStep, StoreFault},
 };
 
 use super::world::{
@@ -234,4 +234,54 @@ async fn status_reads_whatever_the_breaker_says() {
     assert_eq!(told(&status.start), deferred(Reason::BreakerOpen));
     // What it saw closes the breaker for everyone.
     assert_eq!(world.another().start(request()).await.outcome, OutcomeKind::Started);
+}
+
+#[tokio::test]
+async fn what_another_call_was_told_is_obeyed_by_all() {
+    let world = World::new();
+    assert_eq!(world.guard.told_to_wait().await, None);
+    world.guard.obey(429, Duration::from_secs(60)).await;
+    // A shorter wait changes nothing.
+    world.another().obey(503, Duration::from_secs(5)).await;
+    assert_eq!(world.another().told_to_wait().await, Some(Duration::from_secs(60)));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), deferred(Reason::Throttled));
+    assert_eq!((answer.retry_after_seconds, world.graph.reads()), (Some(60), 0));
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.guard.told_to_wait().await, None);
+    world.store.fault_from_now_on(Some(StoreFault::Away));
+    assert_eq!(world.guard.told_to_wait().await, None, "nothing is known");
+}
+
+#[tokio::test]
+async fn what_graph_said_is_noted_as_far_as_the_store_can_take_it() {
+    let minute = Duration::from_secs(60);
+    for (call, fault, noted) in [
+        (1, StoreFault::Away, None),
+        (2, StoreFault::Away, None),
+        (2, StoreFault::AnswerLost, Some(minute)),
+        (2, StoreFault::Conflict, Some(minute)),
+    ] {
+        let world = World::new();
+        world.store.fault_at(call, fault);
+        world.guard.obey(429, minute).await;
+        assert_eq!(world.guard.told_to_wait().await, noted, "{fault:?} at {call}");
+    }
+    let world = World::new();
+    world.store.fault_from_now_on(Some(StoreFault::Conflict));
+    world.guard.obey(429, minute).await;
+    world.store.fault_from_now_on(None);
+    assert_eq!(world.guard.told_to_wait().await, None, "others were ahead a thousand times");
+}
+
+#[tokio::test]
+async fn a_start_held_back_by_what_another_call_was_told_is_given_back() {
+    let world = World::new();
+    let (status, wait) = (429, Duration::from_secs(30));
+    world.graph.next_start(StartStep::Answers(StartReply::HeldBack { status, wait }));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), deferred(Reason::Throttled));
+    assert_eq!((answer.retry_after_seconds, answer.graph.starts), (Some(30), 0));
+    assert_eq!(world.journal().await, ["intent", "outcome deferred throttled"]);
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started);
 }

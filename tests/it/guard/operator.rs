@@ -83,3 +83,17 @@ async fn an_operators_words_never_move_the_cursor() {
         "deferred: on hold by alice@ops1: import\\u{1b}[2J\\r\\nstarted: all is well \\u{202e}";
     assert_eq!(answer.message, expected);
 }
+
+#[tokio::test]
+async fn a_hold_for_a_while_says_until_when_and_ends_by_itself() {
+    let world = World::new();
+    let minute = std::time::Duration::from_secs(60);
+    let until = world.clock.wall().saturating_add(minute).expect("a minute later");
+    let held = world.guard.hold(&job(), &actor(), "import", Some(minute)).await.expect("held");
+    assert_eq!(held, Operated::Held(Some(until)));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), deferred(Reason::OnHold));
+    assert_eq!(answer.retry_after_seconds, Some(60));
+    world.clock.advance(minute);
+    assert_eq!(world.start().await.outcome, OutcomeKind::Started);
+}

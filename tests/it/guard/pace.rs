@@ -5,15 +5,16 @@ use std::{num::NonZeroU32, time::Duration};
 use startguard::{
     guard::{Guard, PaceSettings, Request},
     model::{JobRef, OutcomeKind, Reason, TenantKey},
-    ports::{Clock as _, Store as _},
+    ports::{Clock as _, GraphError, SpLookup, Store as _},
     testing::StoreFault,
 };
 
 use super::world::{
-    World, actor, another_job, deferred, job, key_of, paused, policy, request, running, told,
+    World, actor, another_job, deferred, failed, job, key_of, paused, policy, reply, request,
+    running, told, until,
 };
 
-fn pace(requests_per_second: u32, burst: u32, patience: u64) -> PaceSettings {
+pub(super) fn pace(requests_per_second: u32, burst: u32, patience: u64) -> PaceSettings {
     let n = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     PaceSettings {
         requests_per_second: n(requests_per_second),
@@ -174,4 +175,110 @@ async fn starts_of_one_tenant_at_once_all_get_through() {
     }
     // Their two requests each, none forgotten and none charged twice.
     assert_eq!(backlog(&world).await, Duration::from_millis(u64::from(2 * JOBS)));
+}
+
+#[tokio::test]
+async fn a_process_that_asks_too_often_is_told_when_to_ask_again() {
+    let world = World::new();
+    let guard = world.paced(pace(1, 2, 0));
+    assert_eq!(guard.start(request()).await.outcome, OutcomeKind::Started);
+    let (calls, reads) = (world.store.calls(), world.graph.reads());
+    let answer = guard.start(Request { job: another_job(), ..request() }).await;
+    assert_eq!(told(&answer), deferred(Reason::RateLimited));
+    assert_eq!(answer.message, "deferred: this process asks too often");
+    assert_eq!(answer.retry_after_seconds, Some(2));
+    let service_principal = another_job().key.service_principal_id;
+    let listed = guard.jobs(&service_principal).await.map(|_| ()).expect_err("too often");
+    assert_eq!((listed.outcome, listed.reason), deferred(Reason::RateLimited));
+    assert_eq!(listed.retry_after, Some(Duration::from_secs(1)));
+    assert_eq!((world.store.calls(), world.graph.reads()), (calls, reads), "it cost nothing");
+    let status = guard.status(another_job(), policy(), actor()).await;
+    assert!(status.read_failed);
+    assert_eq!(told(&status.start), deferred(Reason::RateLimited));
+    assert_eq!(world.graph.reads(), reads);
+}
+
+#[tokio::test]
+async fn reads_beyond_the_pace_of_all_are_deferred() {
+    let world = World::new();
+    assert_eq!(world.paced(pace(1, 2, 0)).start(request()).await.outcome, OutcomeKind::Started);
+    let (reads, other) = (world.graph.reads(), world.paced(pace(1, 2, 0)));
+    let status = other.status(another_job(), policy(), actor()).await;
+    assert!(status.read_failed);
+    assert_eq!(told(&status.start), deferred(Reason::RateLimited), "{status:?}");
+    assert!(status.start.message.contains("all who share the store"), "{status:?}");
+    let listed = other.jobs(&another_job().key.service_principal_id).await.map(|_| ());
+    assert_eq!(listed.expect_err("at the pace").reason, Some(Reason::RateLimited));
+    assert_eq!(world.graph.reads(), reads);
+}
+
+#[tokio::test]
+async fn who_has_waited_for_a_turn_obeys_what_graph_said_meanwhile() {
+    let world = World::new();
+    assert_eq!(world.paced(pace(1, 2, 0)).start(request()).await.outcome, OutcomeKind::Started);
+    let (commits, late) = (world.store.commits(), world.paced(pace(1, 2, 10)));
+    let find = tokio::spawn(async move {
+        late.find(&SpLookup::DisplayName("Box".to_owned())).await.map(|found| found.len())
+    });
+    until(|| world.store.commits() > commits).await;
+    world.guard.obey(429, Duration::from_secs(60)).await;
+    let error = find.await.expect("a result").expect_err("told to wait");
+    assert_eq!((error.outcome, error.reason), deferred(Reason::Throttled));
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_says_why() {
+    let world = World::new();
+    let lookup = SpLookup::DisplayName("Box".to_owned());
+    let service_principal = job().key.service_principal_id;
+    world.graph.next_look_up_fails(GraphError::Forbidden(reply(403)));
+    let listed = world.guard.jobs(&service_principal).await.map(|jobs| jobs.len());
+    world.graph.next_look_up_fails(GraphError::Forbidden(reply(403)));
+    let found = world.guard.find(&lookup).await.map(|found| found.len());
+    for error in [listed.expect_err("forbidden"), found.expect_err("forbidden")] {
+        assert_eq!((error.outcome, error.reason), failed(Reason::Forbidden));
+    }
+    assert_eq!(world.guard.jobs(&service_principal).await.map(|jobs| jobs.len()), Ok(1));
+    assert_eq!(world.guard.find(&lookup).await.map(|found| found.len()), Ok(0));
+}
+
+#[tokio::test]
+async fn a_turn_that_the_store_cannot_take_keeps_nobody_from_starting() {
+    // The other's start: load, load (after the token), and, for its turn, load, load and commit.
+    for (call, fault, commits) in [
+        (3, StoreFault::Away, 3),
+        (4, StoreFault::Away, 3),
+        (5, StoreFault::Away, 4),
+        (5, StoreFault::Conflict, 5),
+        (5, StoreFault::Slow(Duration::from_millis(1)), 4),
+    ] {
+        let world = World::new();
+        let other = Request { job: another_job(), ..request() };
+        world.graph.set(&other.job.key, paused());
+        assert_eq!(world.paced(pace(1, 2, 0)).start(request()).await.outcome, OutcomeKind::Started);
+        let (before, late) = (world.store.commits(), world.paced(pace(1, 2, 10)));
+        world.store.fault_at(world.store.calls() + call, fault);
+        assert_eq!(late.start(other).await.outcome, OutcomeKind::Started, "{fault:?} at {call}");
+        assert_eq!(world.store.commits() - before, commits, "{fault:?} at {call}");
+    }
+}
+
+#[tokio::test]
+async fn reads_go_on_when_others_are_always_ahead_of_their_turn() {
+    let world = World::new();
+    world.store.fault_from_now_on(Some(StoreFault::Conflict));
+    assert!(world.guard.jobs(&job().key.service_principal_id).await.is_ok());
+}
+
+#[tokio::test]
+async fn processes_of_one_host_keep_their_pace_each_for_itself() {
+    let world = World::new();
+    world.store.serve_one_host();
+    let other = Request { job: another_job(), ..request() };
+    world.graph.set(&other.job.key, paused());
+    for asked in [request(), other] {
+        let guard = world.paced(pace(1, 2, 0));
+        assert_eq!(guard.start(asked).await.outcome, OutcomeKind::Started);
+    }
+    assert_eq!(backlog(&world).await, Duration::ZERO);
 }

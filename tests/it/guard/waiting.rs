@@ -198,3 +198,50 @@ async fn a_dry_run_never_waits() {
     assert_eq!(told(&answer), (OutcomeKind::WouldStart, None));
     assert_eq!((answer.elapsed_ms, answer.graph.reads), (0, 1));
 }
+
+#[tokio::test]
+async fn what_another_call_was_told_is_obeyed_while_it_waits() {
+    let world = World::new();
+    world.graph.next_start(accepted_without_effect());
+    let start = world.spawn(waiting(600));
+    until(|| world.graph.reads() == 2).await;
+    let before = world.clock.tick();
+    world.another().obey(429, Duration::from_secs(120)).await;
+    until(|| world.graph.reads() == 3).await;
+    let passed = before.until(world.clock.tick());
+    assert!(passed >= Duration::from_secs(120), "{passed:?}");
+    world.graph.set(&key(), running());
+    assert_eq!(start.await.expect("an answer").outcome, OutcomeKind::Started);
+}
+
+#[tokio::test]
+async fn a_wait_in_which_no_read_worked_says_so() {
+    let world = World::new();
+    world.graph.next_start(accepted_without_effect());
+    world.graph.close_gate();
+    let start = world.spawn(waiting(2));
+    until(|| world.graph.reads() == 1).await;
+    for _ in 0..5 {
+        let problem = "connection refused".to_owned();
+        world.graph.next_read_fails(GraphError::Unavailable { problem });
+    }
+    world.graph.open_gate();
+    let answer = start.await.expect("an answer");
+    assert_eq!(answer.message, "started: was Paused; waited 2s: it could not be read");
+    assert!(answer.wait_ran_out);
+}
+
+#[tokio::test]
+async fn a_doubt_about_a_job_that_went_elsewhere_stays_one() {
+    let world = World::new();
+    world.graph.next_start(StartStep::Lost { effect: false });
+    let start = world.spawn(waiting(600));
+    // The read before the start, five that look for it, and one of the wait.
+    until(|| world.graph.reads() == 7).await;
+    let (code, schedule) = (StatusCode::NotConfigured, ScheduleState::Disabled);
+    world.graph.set(&key(), ScriptedGraph::job(code, schedule));
+    let answer = start.await.expect("an answer");
+    assert_eq!(told(&answer), (OutcomeKind::InDoubt, None));
+    assert!(answer.message.ends_with(", now NotConfigured"), "{}", answer.message);
+    assert_eq!(world.journal().await, ["intent", "outcome inDoubt"]);
+}

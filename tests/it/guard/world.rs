@@ -1,6 +1,10 @@
 //! A world in memory: a scripted Graph, a store whose calls can go wrong, and a manual clock.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use startguard::{
     guard::{Guard, PaceSettings, Parts, Request},
@@ -93,6 +97,7 @@ pub(super) fn running() -> Job {
 impl World {
     /// A paused job, and nothing ever done to it.
     pub(super) fn new() -> Self {
+        log_everything();
         let noon = "2026-11-23T12:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
         let clock = Arc::new(ManualClock::new(noon));
         let graph = Arc::new(ScriptedGraph::new(clock.clone()));
@@ -121,6 +126,11 @@ impl World {
         parts(&self.clock, &self.graph, &self.store, &self.entropy, &stop, plenty())
     }
 
+    /// Another process, with a pace, which is told to stop with this one.
+    pub(super) fn stoppable(&self, pace: PaceSettings) -> Guard {
+        process(&self.clock, &self.graph, &self.store, &self.entropy, &self.stop, pace)
+    }
+
     pub(super) async fn start(&self) -> Answer {
         self.guard.start(request()).await
     }
@@ -143,7 +153,7 @@ impl World {
     /// The journal, oldest first, in words.
     pub(super) async fn journal(&self) -> Vec<String> {
         let query = HistoryQuery { job: Some(key()), ..HistoryQuery::default() };
-        let entries = self.store.history(&query).await.expect("a journal");
+        let entries = self.guard.store().history(&query).await.expect("a journal");
         let words = |e: &startguard::model::JournalEntry| match e.facts.outcome {
             None => e.facts.kind.to_string(),
             Some(outcome) => match e.facts.reason {
@@ -153,6 +163,19 @@ impl World {
         };
         entries.iter().rev().map(words).collect()
     }
+}
+
+/// Makes every word of the log, and throws it away: what is told there is code like any other.
+fn log_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(std::io::sink)
+            .finish();
+        // Another test of this process may have set one already.
+        drop(tracing::subscriber::set_global_default(log));
+    });
 }
 
 /// A pace that binds nobody.

@@ -248,11 +248,11 @@ impl Scene {
     pub(super) fn settle(&self, reply: &StartReply) -> Holder {
         match decide::settle(reply) {
             Settlement::Started => Holder::Closing(Some(Outcome::Started)),
-            Settlement::Refused(_) | Settlement::Throttled(_) => {
+            Settlement::Refused(..) | Settlement::Throttled(..) => {
                 Holder::Closing(Some(Outcome::Rejected))
             }
-            Settlement::LookAgain if self.has(Fault::RefundOnUnclear) => Holder::Closing(None),
-            Settlement::LookAgain => Holder::Looking,
+            Settlement::LookAgain(_) if self.has(Fault::RefundOnUnclear) => Holder::Closing(None),
+            Settlement::LookAgain(_) => Holder::Looking,
             Settlement::GiveBack(_) => Holder::Closing(None),
         }
     }

@@ -71,6 +71,7 @@ impl Fleet {
                 time,
                 machine: schedule.machine_store,
                 off: Mutex::new(0),
+                booted: Mutex::default(),
             }),
             dice: Dice::new(schedule.seed, "fleet"),
             broken: schedule.broken,

@@ -116,9 +116,16 @@ pub(super) struct StoreClock {
     pub(super) machine: bool,
     /// By how many seconds the civil clock is off.
     pub(super) off: Mutex<i64>,
+    /// How often its machine has booted, and when it did last.
+    pub(super) booted: Mutex<(u32, Duration)>,
 }
 
 impl StoreClock {
+    pub(super) fn reboot(&self) {
+        let mut booted = self.booted.lock().unwrap_or_else(PoisonError::into_inner);
+        *booted = (booted.0 + 1, self.time.now());
+    }
+
     pub(super) fn set(&self, off: i64) {
         if self.machine {
             *self.off.lock().unwrap_or_else(PoisonError::into_inner) = off;
@@ -139,8 +146,9 @@ impl Clock for StoreClock {
     }
 
     fn boot(&self) -> Option<BootTime> {
-        let since = self.time.now();
-        self.machine.then(|| BootTime { id: BootId("boot".to_owned()), since })
+        let (boot, at) = *self.booted.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self.time.now().saturating_sub(at);
+        self.machine.then(|| BootTime { id: BootId(format!("boot {boot}")), since })
     }
 
     async fn sleep(&self, span: Duration) {

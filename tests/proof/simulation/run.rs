@@ -204,19 +204,7 @@ impl World {
         let host =
             |host: usize| self.hosts.lock().unwrap_or_else(PoisonError::into_inner)[host].clone();
         match what {
-            What::Crash { host: at, back_after } => {
-                host(at).0.die();
-                let world = Arc::clone(self);
-                tokio::spawn(async move {
-                    world.fleet.time.sleep(back_after).await;
-                    // Unless it came back after another crash meanwhile.
-                    let dead =
-                        world.hosts.lock().unwrap_or_else(PoisonError::into_inner)[at].0.is_dead();
-                    if dead {
-                        world.boot(at);
-                    }
-                });
-            }
+            What::Crash { host: at, back_after } => self.crash(at, back_after),
             What::Freeze { host: at, span } => host(at).0.freeze(span),
             What::Storm { host: at, span } => {
                 self.storms.lock().unwrap_or_else(PoisonError::into_inner)[at] = now + span;
@@ -227,6 +215,10 @@ impl World {
             What::GraphIll(span) => self.fleet.shared().weather.graph_ill = now + span,
             What::Throttle(span) => self.fleet.shared().weather.throttled = now + span,
             What::SetClock(off) => self.fleet.clock.set(off),
+            What::Reboot { back_after } => {
+                self.fleet.clock.reboot();
+                (0..self.schedule.hosts).for_each(|at| self.crash(at, back_after));
+            }
             What::Stop { job, quarantine } => {
                 let state = if quarantine { State::Quarantine } else { State::Paused };
                 self.fleet.shared().set(job, state, now);
@@ -238,6 +230,21 @@ impl World {
             What::Release { job } => self.operate(job, Operation::Release),
             What::Reset { job } => self.operate(job, Operation::Reset),
         }
+    }
+
+    fn crash(self: &Arc<Self>, at: usize, back_after: Duration) {
+        let is_dead = move |world: &Self| {
+            world.hosts.lock().unwrap_or_else(PoisonError::into_inner)[at].0.is_dead()
+        };
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)[at].0.die();
+        let world = Arc::clone(self);
+        tokio::spawn(async move {
+            world.fleet.time.sleep(back_after).await;
+            // Unless it came back after another crash meanwhile.
+            if is_dead(&world) {
+                world.boot(at);
+            }
+        });
     }
 
     /// An operator's command, from a host that is up.

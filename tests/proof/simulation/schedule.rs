@@ -50,6 +50,10 @@ pub(super) enum What {
     Throttle(Duration),
     /// The civil clock of the store's machine is set, so many seconds off.
     SetClock(i64),
+    /// The store's machine boots again, and with it every process: they share it.
+    Reboot {
+        back_after: Duration,
+    },
     /// The service or a person stops the job, or a person in the portal starts it.
     Stop {
         job: usize,
@@ -100,6 +104,9 @@ pub(super) struct Schedule {
     pub(super) callers: usize,
     pub(super) policy: Policy,
     pub(super) machine_store: bool,
+    /// The machine boots now and then; its civil clock is right then, since over a boot it alone
+    /// tells how much time has passed. Otherwise it is set instead.
+    pub(super) reboots: bool,
     pub(super) broken: Option<Broken>,
     pub(super) lasts: Duration,
     pub(super) events: Vec<Event>,
@@ -139,6 +146,7 @@ impl Schedule {
             callers: 1 + usize::try_from(dice.below(3)).expect("small"),
             policy,
             machine_store: dice.one_in(2),
+            reboots: dice.one_in(2),
             broken: None,
             lasts,
             events: Vec::new(),
@@ -196,6 +204,9 @@ impl Schedule {
                 8 => What::GraphAway(dice.span(SECOND, 20 * MINUTE)),
                 9 => What::GraphIll(dice.span(10 * SECOND, HOUR)),
                 10 => What::Throttle(dice.span(SECOND, 10 * MINUTE)),
+                _ if self.machine_store && self.reboots => {
+                    What::Reboot { back_after: dice.span(SECOND, 10 * MINUTE) }
+                }
                 _ => {
                     let off = i64::try_from(dice.below(1_200)).expect("small") - 600;
                     What::SetClock(if dice.one_in(2) { 0 } else { off })

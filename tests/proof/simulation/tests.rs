@@ -64,7 +64,7 @@ fn a_seed_replays_exactly() {
 
 /// The first seed of some in which the judge notices; the schedule and what it noticed.
 fn first_noticed(broken: Broken, lasts: Duration) -> Option<(Schedule, Vec<String>)> {
-    (0..100).find_map(|seed| {
+    (0..300).find_map(|seed| {
         let schedule = Schedule::of(seed, lasts).with(broken);
         let violations = run(&schedule).violations;
         (!violations.is_empty()).then_some((schedule, violations))
