@@ -100,7 +100,7 @@ export class Rounds {
     const found = look?.status === 200 ? JSON.parse(look.body) : {};
     this.#count(found["@odata.nextLink"] ? "names: a next page" : `names: ${found.value?.length} found`);
     if (found["@odata.nextLink"] || !found.value) return;
-    const unique = found.value.length === 1;
+    const unique = found.value.length === 1 && typeof found.value[0].id === "string";
     this.#holds(name, "a name that is not unique is not guessed", unique ? run.exchanges.length > 1 : run.code !== 0 && run.exchanges.length === 1, run);
   }
 
