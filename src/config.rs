@@ -22,6 +22,9 @@ mod duration;
 mod environment;
 mod error;
 mod file;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod graph;
 mod guard;
 mod job_name;
@@ -127,8 +130,18 @@ fn load_with(
     environment: &Environment,
     system_file: &Path,
 ) -> Result<Settings, ConfigError> {
-    let mut warnings = variables::check(environment)?;
+    let warnings = variables::check(environment)?;
     let found = file::find(flags.config.as_deref(), environment, system_file)?;
+    settle(flags, environment, found, warnings)
+}
+
+/// What all of it means together.
+fn settle(
+    flags: &Flags,
+    environment: &Environment,
+    found: Option<Found>,
+    mut warnings: Vec<String>,
+) -> Result<Settings, ConfigError> {
     let (file, document) = match found {
         Some(Found { path, text }) => (Some(path.clone()), Document::parse(text, path)?),
         None => (None, Document::default()),

@@ -19,6 +19,9 @@ mod call;
 mod client;
 mod credential;
 mod fault;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod list;
 mod origin;
 mod probe;

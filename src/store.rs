@@ -5,6 +5,9 @@ mod audit;
 mod chain;
 mod checkpoint;
 mod fault;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod memory;
 mod migrate;
 mod postgres;

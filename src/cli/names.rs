@@ -219,19 +219,32 @@ fn ambiguous(named: &ServicePrincipalRef, several: &[ServicePrincipal]) -> Failu
     )
 }
 
+/// What to do about jobs whose ids are missing or are none.
+pub(super) const NO_IDS: &str =
+    "look at the jobs in the Entra admin centre, and at what lies between here and Graph";
+
 /// The service principal's only job.
 fn only_job(typed: &str, sp: &ServicePrincipalId, jobs: &[Job]) -> Result<JobId, Failure> {
     let named: Vec<(&JobId, &StatusCode)> =
         jobs.iter().filter_map(|job| Some((job.id.as_ref()?, &job.code))).collect();
     match (named.as_slice(), jobs.len()) {
         ([(id, _)], 1) => Ok((*id).clone()),
-        ([], _) => Err(Failure::usage(
+        ([], 0) => Err(Failure::usage(
             format!("{typed:?} has no provisioning job"),
             "set provisioning up in the Entra admin centre, or check which service principal you mean",
         )),
-        (several, _) => {
-            let list: Vec<String> =
+        ([], _) => Err(Failure {
+            exit: Exit::FAILED,
+            message: format!("{typed:?} has jobs, and Graph gave no usable id of any"),
+            remedy: Some(NO_IDS.to_owned()),
+        }),
+        (several, all) => {
+            let mut list: Vec<String> =
                 several.iter().map(|(id, code)| format!("{id} ({code})")).collect();
+            let hidden = all.saturating_sub(several.len());
+            if hidden > 0 {
+                list.push(format!("{hidden} without a usable id"));
+            }
             let first = several.first().map(|(id, _)| id.to_string()).unwrap_or_default();
             Err(Failure::usage(
                 format!("{typed:?} has {} jobs: {}", jobs.len(), list.join(", ")),

@@ -61,18 +61,27 @@ pub(super) struct ResetScope {
 }
 
 impl ResetScope {
+    /// What no scope, or an empty one, stands for: what the portal's own restart resets.
+    pub(super) const fn usual() -> Self {
+        Self { watermark: true, escrows: true, quarantine: true }
+    }
+
     /// Reads Graph's comma list; `None` for a member that it does not know.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut scope = Self::default();
-        for member in text.split(',').map(str::trim).filter(|member| !member.is_empty()) {
+        let mut members =
+            text.split(',').map(str::trim).filter(|member| !member.is_empty()).peekable();
+        if members.peek().is_none() {
+            return Some(Self::usual());
+        }
+        for member in members {
             match member.to_ascii_lowercase().as_str() {
-                "none" | "connectordatastore" | "forcedeletes" => {}
+                "connectordatastore" | "forcedeletes" => {}
                 "watermark" => scope.watermark = true,
                 "escrows" => scope.escrows = true,
-                "quarantinestate" => scope.quarantine = true,
-                "full" => {
-                    scope = Self { watermark: true, escrows: true, quarantine: true };
-                }
+                // `None` is documented to do what a start does, which lifts a quarantine.
+                "none" | "quarantinestate" => scope.quarantine = true,
+                "full" => scope = Self::usual(),
                 _ => return None,
             }
         }

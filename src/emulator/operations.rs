@@ -91,7 +91,7 @@ fn restart(state: &mut State, principal: &str, job: &str, call: &Call, now: Dura
         );
     };
     let scope = match criteria.get("resetScope") {
-        None | Some(Value::Null) => Some(ResetScope::default()),
+        None | Some(Value::Null) => Some(ResetScope::usual()),
         Some(Value::String(scope)) => ResetScope::parse(scope),
         Some(_) => None,
     };

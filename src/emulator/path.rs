@@ -196,11 +196,13 @@ impl Operation {
                             _ => Self::UnknownSegment(of(5)),
                         }
                     }
-                    _ => Self::UnknownSegment(of(6)),
+                    _ => Self::UnknownSegment(of(5)),
                 }
             }
-            [] => Self::UnknownSegment(String::new()),
-            _ => Self::UnknownSegment(segments.last().cloned().unwrap_or_default()),
+            // Graph names the first segment that leads nowhere, which in a batch is what tells a URL that is not relative.
+            ["serviceprincipals", _, "synchronization", _, ..] => Self::UnknownSegment(of(3)),
+            ["serviceprincipals", ..] => Self::UnknownSegment(of(2)),
+            _ => Self::UnknownSegment(of(0)),
         }
     }
 }
@@ -323,6 +325,22 @@ mod tests {
             Operation::UnknownSegment(_)
         ));
         assert_eq!(Operation::of_request("GET", "/servicePrincipals"), Operation::Elsewhere);
+    }
+
+    #[test]
+    fn the_first_segment_that_leads_nowhere_is_named() {
+        for (path, segment) in [
+            ("servicePrincipals/SP/sync/jobs/a", "sync"),
+            ("servicePrincipals/SP/synchronization/tasks/a", "tasks"),
+            ("servicePrincipals/SP/synchronization", "synchronization"),
+            ("servicePrincipals/SP/synchronization/jobs/a/b/start", "b"),
+            ("users/me/servicePrincipals", "users"),
+            ("/v1.0/servicePrincipals/SP", "v1.0"),
+            ("https://graph.microsoft.com/v1.0/servicePrincipals/SP", "https:"),
+        ] {
+            let unknown = Operation::UnknownSegment(segment.to_owned());
+            assert_eq!(Operation::of_batched("GET", path), unknown, "{path}");
+        }
     }
 
     #[test]

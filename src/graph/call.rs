@@ -77,9 +77,7 @@ impl Head {
         Self {
             status,
             date,
-            retry_after: text(headers, &RETRY_AFTER).and_then(|value| {
-                retry_after::parse(value, date, now).or_else(|| unreadable_wait(status))
-            }),
+            retry_after: wait(headers, status, date, now),
             location: text(headers, &LOCATION).map(str::to_owned),
             request_id,
         }
@@ -97,6 +95,23 @@ impl Head {
 /// guidance falls back to. Asking on would be to disobey.
 fn unreadable_wait(status: u16) -> Option<Duration> {
     matches!(status, 429 | 503).then_some(Duration::from_secs(60))
+}
+
+/// How long the answer says to wait. Of several words the longest counts, and a word that is no text
+/// is one that cannot be read.
+pub(super) fn wait(
+    headers: &HeaderMap,
+    status: u16,
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Duration> {
+    let words = headers.get_all(RETRY_AFTER).iter();
+    words
+        .filter_map(|word| {
+            let read = word.to_str().ok().and_then(|word| retry_after::parse(word, date, now));
+            read.or_else(|| unreadable_wait(status))
+        })
+        .max()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -283,4 +298,29 @@ fn again(fault: Fault) -> Tried {
 
 fn out_of_time() -> GraphError {
     GraphError::Timeout { problem: "no time was left to ask".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_word_about_waiting_counts_and_one_that_is_no_text_is_a_minute() {
+        let told = |status, words: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for word in words {
+                headers.append(RETRY_AFTER, HeaderValue::from_bytes(word).unwrap());
+            }
+            wait(&headers, status, None, "2026-11-23T09:00:00Z".parse().unwrap())
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(told(429, &[]), None);
+        assert_eq!(told(429, &[b"0", b"120", b"7"]), seconds(120));
+        for unreadable in [&b"\xfc\xe9"[..], b"soon", b""] {
+            assert_eq!(told(429, &[unreadable]), seconds(60));
+            assert_eq!(told(503, &[b"5", unreadable]), seconds(60));
+            assert_eq!(told(504, &[b"5", unreadable]), seconds(5));
+            assert_eq!(told(504, &[unreadable]), None);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Url};
 
-use super::GraphSetupError;
+use super::{GraphSetupError, text::clean};
 use crate::{
     model::{JobKey, ServicePrincipalId},
     ports::SpLookup,
@@ -150,12 +150,13 @@ fn jobs_of(service_principal: &ServicePrincipalId) -> String {
     format!("servicePrincipals/{service_principal}/synchronization/jobs")
 }
 
+/// Cut: a server may send a host of megabytes, since only those of http and https have a bound.
 fn origin_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    match url.port() {
+    clean(&match url.port() {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),
         None => format!("{}://{host}", url.scheme()),
-    }
+    })
 }
 
 impl fmt::Display for Origin {
@@ -274,6 +275,15 @@ mod tests {
             told,
             "its next page is at https://evil.example, not at https://graph.microsoft.com"
         );
+    }
+
+    #[test]
+    fn a_host_without_end_is_told_cut() {
+        // Found by fuzzing.
+        let endless = format!("x://{}/v1.0/x", "é".repeat(1_000_000));
+        for told in [graph().next(&endless).unwrap_err(), graph().redirect(&endless)] {
+            assert!(told.contains('…') && told.chars().count() < 600, "{}", told.len());
+        }
     }
 
     #[test]

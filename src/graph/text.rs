@@ -1,5 +1,7 @@
 //! Words of the service, made fit to be shown.
 
+use crate::model::is_hidden;
+
 /// Longest text kept of an answer, in characters. An error message is a sentence; what is longer is
 /// a page of HTML or an attack on a log.
 const LONGEST: usize = 512;
@@ -17,22 +19,11 @@ pub(super) fn clean(text: &str) -> String {
         }
         kept.push(match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-            c if c.is_control() || acts_unseen(c) => char::REPLACEMENT_CHARACTER,
+            c if is_hidden(c) => char::REPLACEMENT_CHARACTER,
             c => c,
         });
     }
     kept
-}
-
-/// Characters without a shape of their own that change how others look: directions, joiners, marks.
-fn acts_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! How an attempt ends, before it is put into an answer.
 
-use std::{error::Error, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use crate::{
     decide::{Decision, Deferral, Denial},
-    model::{OutcomeKind, Reason, StatusCode},
+    model::{OutcomeKind, Reason, StatusCode, printable},
     ports::{GraphError, StoreError},
 };
 
@@ -200,19 +200,10 @@ pub(super) fn chain(error: &dyn Error) -> String {
 /// A text for people with nothing in it that could move a cursor or turn the line around: operators'
 /// reasons and the service's words go into messages as they came.
 pub(super) fn one_line(text: String) -> String {
-    let unsafe_to_print = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(unsafe_to_print) {
-        return text;
+    match printable(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(line) => line,
     }
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if unsafe_to_print(c) { line.extend(c.escape_default()) } else { line.push(c) }
-    }
-    line
 }
 
 /// The state in words, for "already running".

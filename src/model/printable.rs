@@ -12,12 +12,14 @@ pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            // Soft hyphen, zero-width marks, line and paragraph separators.
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}'
-            // Marks that turn the direction of writing.
-            | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Soft hyphen, Mongolian vowel separator, zero-width marks, line and paragraph separators.
+            '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}'
+            // Marks that turn the direction of writing or mirror brackets; invisible operators.
+            | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             // Byte order mark, interlinear annotations, tag characters.
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            // Formats of shorthand and of musical notation.
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         )
 }
 
@@ -70,6 +72,8 @@ mod tests {
     fn hidden_characters_are_written_out() {
         assert_eq!(printable("plain – text"), "plain – text");
         assert_eq!(printable("a\u{1b}[31mb\nc"), r"a\u{1b}[31mb\nc");
+        // Found by fuzzing: deprecated marks of Unicode act as well.
+        assert_eq!(printable("a\u{206a}b\u{180e}\u{1d173}"), r"a\u{206a}b\u{180e}\u{1d173}");
         assert_eq!(printable("abc\u{202e}cba\u{9b}1m\u{7f}"), r"abc\u{202e}cba\u{9b}1m\u{7f}");
     }
 

@@ -15,6 +15,8 @@ mod contents;
 mod desk;
 mod fault;
 mod file;
+#[cfg(feature = "testing")]
+pub(super) mod fuzz;
 mod journal;
 mod ledger;
 mod prune;

@@ -5,12 +5,14 @@
 
 mod canary;
 mod doctor;
+mod full_disk;
 mod history;
 mod hostile;
 mod list;
 mod naming;
 mod operate;
 mod output;
+mod peers;
 mod reference;
 mod scrub;
 mod several;

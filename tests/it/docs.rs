@@ -1,6 +1,6 @@
 //! The documents say what the program does: every reason has its runbook, and what a reader copies works.
 
-use std::{collections::BTreeSet, error::Error, fs, path::Path};
+use std::{collections::BTreeSet, error::Error, fs, path::Path, process::Command};
 
 use startguard::emulator::EmulatorConfig;
 
@@ -84,6 +84,35 @@ fn links_between_documents_lead_somewhere() -> Outcome {
         }
     }
     assert_eq!(dead, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn every_test_that_proves_something_about_hostile_peers_exists() -> Outcome {
+    let proof = page("docs/proof.md")?;
+    let (_, after) = proof.split_once("\n## Hostile peers\n").ok_or("no such section")?;
+    let (section, _) = after.split_once("\n## ").ok_or("the section does not end")?;
+    let listed = Command::new(std::env::current_exe()?).arg("--list").output()?;
+    let listed = String::from_utf8(listed.stdout)?;
+    let tests: BTreeSet<&str> =
+        listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_there = |name: &str| tests.contains(name) || root.join(name).exists();
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let is_name = |word: &String| word.contains("::") || word.starts_with("tests/");
+    let names: Vec<String> = quoted(section).into_iter().filter(is_name).collect();
+    // Some eighty on the day this was written; fewer means that the page is read wrongly.
+    assert!(names.len() > 60, "{names:?}");
+    let lost: Vec<&String> = names.iter().filter(|name| !is_there(name)).collect();
+    assert!(lost.is_empty(), "docs/proof.md names tests that are not there: {lost:#?}");
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
+    let idle: Vec<&str> = rows
+        .filter(|row| !row.ends_with(" | closer |"))
+        .filter(|row| !quoted(row).iter().any(|name| is_there(name)))
+        .collect();
+    assert!(idle.is_empty(), "rows that nothing checks: {idle:#?}");
     Ok(())
 }
 

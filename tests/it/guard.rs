@@ -4,6 +4,7 @@
 
 mod costs;
 mod doubt;
+mod failpoints;
 mod faults;
 mod health;
 mod operator;
@@ -12,6 +13,7 @@ mod sharing;
 mod stopping;
 mod time;
 mod waiting;
+mod witness;
 mod world;
 
 use startguard::{

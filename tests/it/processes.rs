@@ -1,8 +1,7 @@
-//! Many processes of the real binary over one ledger: storms, kills at random moments, holders that
-//! are paused. The judge is the emulator's count, never our own log.
+//! Many processes of the real binary over one ledger: storms, and holders that are paused or signalled.
+//! The judge is the emulator's count, never our own log. Kills are in `crash`.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "what fails in a helper fails its test")]
-#![expect(clippy::print_stdout, reason = "figures of a long run")]
 #![expect(clippy::disallowed_methods, reason = "a judge outside the program has its own clock")]
 
 use std::{
@@ -107,62 +106,6 @@ async fn sixty_four_processes_make_one_post() {
     assert_eq!(emulator.violations(), 0);
     // Not a speed test: the promise is that nobody hangs, and this machine is shared.
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-}
-
-/// Rounds of killing; the script tests/kill sets more.
-fn rounds() -> u32 {
-    std::env::var("STARTGUARD_TEST_KILL_ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(200)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_any_moment_a_start_is_never_repeated_inside_its_cooldown() {
-    let latency = Duration::from_millis(4);
-    let timing = Timing {
-        start_delay: Duration::ZERO,
-        read_latency: latency,
-        action_latency: latency,
-        ..Timing::default()
-    };
-    let emulator = Emulator::builder().timing(timing).start().await.expect("an emulator");
-    let host = Host::new(emulator.base_url());
-    let (mut unharmed, mut sent) = (0_u32, 0_u32);
-    for round in 0..rounds() {
-        let id = format!("job{round}");
-        emulator.set_job(SP, JobConfig::new(&id, "Paused"));
-        let job = format!("{SP}/{id}");
-        // A budget per job and none for the tenant: each round is a job of its own.
-        let settings = [("STARTGUARD_GUARD_TENANT_STARTS_PER_MINUTE", "100000")];
-        let mut child = host.spawn(&["start", &job], &settings);
-        // Spread over the whole run of the process, a little beyond its end: 0 to 25 ms, at instants
-        // that differ from round to round and from run to run.
-        let clock = u64::from(std::process::id()).wrapping_mul(2_654_435_761);
-        let nap = (u64::from(round).wrapping_mul(7_919).wrapping_add(clock)) % 25_000;
-        std::thread::park_timeout(Duration::from_micros(nap));
-        child.kill().expect("killed, or gone");
-        let first = wait_for(child).await;
-        unharmed += u32::from(first.status.success());
-        let before = emulator.job(SP, &id).starts;
-        sent += u32::from(before == 1);
-        // If the killed POST took effect, someone pauses the job again: only the ledger now stands
-        // between the next run and a second start.
-        emulator.set_job(SP, JobConfig::new(&id, "Paused"));
-        let next = wait_for(host.spawn(&["start", &job], &settings)).await;
-        assert!(
-            matches!(next.status.code(), Some(0 | 4)),
-            "the next run understands the ledger: {next:?}"
-        );
-        let posts = emulator.job(SP, &id).starts;
-        assert!(posts <= 1, "round {round}: {posts} starts inside one cool-down");
-        if before == 1 {
-            assert_eq!(answer(&next)["outcome"], "deferred", "round {round}: {next:?}");
-        }
-    }
-    let verify = wait_for(host.spawn(&["history", "--verify"], &[])).await;
-    assert!(verify.status.success(), "{verify:?}");
-    println!("{} rounds: {sent} were killed after the start, {unharmed} unharmed", rounds());
 }
 
 /// Polls until `level` holds. A level, not an event: nothing is missed between two looks.

@@ -124,8 +124,10 @@ async fn list(wanted: Wanted<'_>, session: &Session) -> (Vec<Row>, Vec<Failure>)
         if jobs.is_empty() {
             say(&format!("{} has no provisioning job", printable(&wanted.named.to_string())));
         }
-        let rows = jobs.iter().filter_map(|job| row(&principal, job, session, None));
-        return (rows.collect(), Vec::new());
+        let rows: Vec<Row> =
+            jobs.iter().filter_map(|job| row(&principal, job, session, None)).collect();
+        let failures = nameless(&wanted.named, rows.len(), jobs.len()).into_iter().collect();
+        return (rows, failures);
     }
     let mut rows = Vec::new();
     let mut failures = Vec::new();
@@ -147,10 +149,23 @@ async fn list(wanted: Wanted<'_>, session: &Session) -> (Vec<Row>, Vec<Failure>)
     (rows, failures)
 }
 
+/// A list that is not whole must not pass for one that is.
+fn nameless(named: &ServicePrincipalRef, shown: usize, jobs: usize) -> Option<Failure> {
+    let hidden = jobs.checked_sub(shown).filter(|hidden| *hidden > 0)?;
+    Some(Failure {
+        exit: Exit::FAILED,
+        message: format!(
+            "{named}: {hidden} of {jobs} jobs cannot be shown: Graph gave no usable id of them"
+        ),
+        remedy: Some(names::NO_IDS.to_owned()),
+    })
+}
+
 fn missing(section: &JobSection, principal: &ServicePrincipalId, jobs: usize) -> Failure {
-    let message = match &section.job {
-        Some(id) => format!("{}: {principal} has no job {id}", section.name),
-        None => {
+    let message = match (&section.job, jobs) {
+        (Some(id), _) => format!("{}: {principal} has no job {id}", section.name),
+        (None, 1) => format!("{}: Graph gave no usable id of {principal}'s only job", section.name),
+        (None, jobs) => {
             format!("{}: {principal} has {jobs} jobs, and `job` does not say which", section.name)
         }
     };

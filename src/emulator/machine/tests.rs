@@ -196,7 +196,7 @@ fn a_restart_forgets_what_its_scope_names() {
     assert_eq!(state(&restarted, NOW + ms(2300)), pair("Active", "Active"));
 
     let mut kept = job("Quarantine");
-    kept.restart(NOW, ResetScope::default(), &timing());
+    kept.restart(NOW, ResetScope::parse("Watermark").unwrap(), &timing());
     assert_eq!(state(&kept, NOW + ms(300)), pair("Quarantine", "Active"));
 
     let mut cleared = job("Quarantine");
@@ -205,9 +205,25 @@ fn a_restart_forgets_what_its_scope_names() {
 }
 
 #[test]
+fn a_restart_without_a_scope_is_the_portals_restart() {
+    let mut restarted = job("Quarantine");
+    restarted.restart(NOW, ResetScope::usual(), &timing());
+    assert_eq!(state(&restarted, NOW + ms(300)), pair("NotRun", "Active"));
+    assert_eq!(state(&restarted, NOW + ms(2300)), pair("Active", "Active"));
+}
+
+#[test]
+fn a_restart_that_resets_nothing_lifts_a_quarantine_as_a_start_does() {
+    let mut resumed = job("Quarantine");
+    resumed.restart(NOW, ResetScope::parse("None").unwrap(), &timing());
+    assert_eq!(state(&resumed, NOW + ms(300)), pair("Active", "Active"));
+}
+
+#[test]
 fn a_reset_scope_is_a_comma_list_of_known_members() {
-    assert_eq!(ResetScope::parse(""), Some(ResetScope::default()));
-    assert_eq!(ResetScope::parse("None"), Some(ResetScope::default()));
+    assert_eq!(ResetScope::parse(""), Some(ResetScope::usual()));
+    assert_eq!(ResetScope::parse(" , "), Some(ResetScope::usual()));
+    assert_ne!(ResetScope::parse("None"), Some(ResetScope::usual()));
     assert_eq!(ResetScope::parse("Watermark,escrows, QuarantineState"), ResetScope::parse("Full"));
     assert_eq!(ResetScope::parse("Everything"), None);
 }

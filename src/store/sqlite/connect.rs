@@ -41,6 +41,8 @@ pub(super) fn create(path: &Path) -> Result<(), Fault> {
         connection.close().map_err(|(_, error)| error)?;
     }
     std::fs::File::open(&draft).and_then(|draft| draft.sync_all()).map_err(cannot)?;
+    // First the way, then the name at its end: who sees the ledger may rely on the way to it.
+    file::sync_way(folder)?;
     draft.persist_noclobber(path).map_err(|error| cannot(error.error))?;
     file::sync_folder(folder)
 }

@@ -20,6 +20,14 @@ pub(super) struct Identity {
     inode: u64,
 }
 
+#[cfg(feature = "testing")]
+impl Identity {
+    /// That of a ledger in memory, which no name leads to.
+    pub(super) fn of_nothing() -> Self {
+        Self { device: 0, inode: 0 }
+    }
+}
+
 /// Whether there is a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
@@ -80,9 +88,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Fault> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| cannot("could not be given a folder", folder, error))?;
-    // The folder's own name must survive a power cut, too.
-    folder.parent().map_or(Ok(()), sync_folder)
+        .map_err(|error| cannot("could not be given a folder", folder, error))
 }
 
 /// Whether the first commit could create the ledger, as far as can be told without trying.
@@ -103,6 +109,27 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), Fault> {
     fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| cannot("could not be brought to the disk", folder, error))
+}
+
+/// Brings the way to a folder to the disk: its own name, and those of the folders that it is in. Some of
+/// them may be new, made by this process or by one that was killed before it came to this. They are
+/// all on one file system, so the way ends where another one begins; and at a folder that this user may
+/// not read, which no process of this user's has made.
+pub(super) fn sync_way(folder: &Path) -> Result<(), Fault> {
+    let device = |folder: &Path| fs::metadata(folder).map(|found| found.dev());
+    let failed = |above: &Path, error| cannot("could not be brought to the disk", above, error);
+    let own = device(folder).map_err(|error| failed(folder, error))?;
+    for above in folder.ancestors().skip(1) {
+        match device(above).and_then(|device| Ok((device, fs::File::open(above)?))) {
+            Ok((device, opened)) if device == own => {
+                opened.sync_all().map_err(|error| failed(above, error))?;
+            }
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(failed(above, error)),
+        }
+    }
+    Ok(())
 }
 
 /// The locks beside the ledger could not be opened or taken.

@@ -136,6 +136,51 @@ async fn a_service_principal_without_jobs_has_an_empty_list() {
     assert_eq!(ran.ended(0).stdout, "");
 }
 
+/// A job of which Graph gives this for an id.
+fn nameless(id: serde_json::Value) -> JobConfig {
+    JobConfig { overlay: json!({"id": id}), ..JobConfig::new("hidden", "Active") }
+}
+
+#[tokio::test]
+async fn a_job_without_an_id_is_not_left_out_in_silence() {
+    // Found by a mock server that leaves members out, as the description of Graph allows.
+    let builder = Emulator::builder().job(SP, JobConfig::new("WD.1", "Paused"));
+    let desk = Desk::of(builder.job(SP, nameless(json!(null)))).await;
+    let ran = desk.run(&["list", SP]).await;
+    assert_snapshot!(ran.told(), @r"
+    exit 1
+    --- stdout
+    JOB                                        STATE   SCHEDULE  IN QUARANTINE SINCE
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/WD.1  Paused  Disabled
+    --- stderr
+    error: 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b: 1 of 2 jobs cannot be shown: Graph gave no usable id of them
+      next: look at the jobs in the Entra admin centre, and at what lies between here and Graph
+    ");
+    let ran = desk.run(&["status", SP]).await;
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: "8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b" has 2 jobs: WD.1 (Paused), 1 without a usable id
+      next: name one of them, as in 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/WD.1
+    "#);
+}
+
+#[tokio::test]
+async fn the_only_job_has_no_id_and_is_there_all_the_same() {
+    for id in [json!(null), json!(""), json!("two words"), json!(7)] {
+        let desk = Desk::of(Emulator::builder().job(SP, nameless(id))).await;
+        for command in ["list", "status"] {
+            let ran = desk.json(&[command, SP]).await;
+            assert_eq!(ran.ended(1).stdout, "", "{command}");
+            assert!(ran.stderr.contains("Graph gave no usable id"), "{}", ran.stderr);
+        }
+        desk.host.configure(&format!("[jobs.only]\nservice_principal = \"{SP}\"\n"));
+        let ran = desk.json(&["list"]).await;
+        let told = format!("only: Graph gave no usable id of {SP}'s only job");
+        assert!(ran.ended(1).stderr.contains(&told), "{}", ran.stderr);
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_read_page_by_page() {
     let builder = (1..=5).fold(Emulator::builder().page_size(2), |builder, n| {

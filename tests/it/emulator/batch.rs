@@ -138,3 +138,16 @@ async fn a_batch_wants_a_token_and_holds_no_batch() {
     let nested = json!([{"id": "1", "method": "POST", "url": "/$batch", "body": {"requests": []}}]);
     assert_eq!(answers(send(&bench, nested).await).await[0].1["status"], 400);
 }
+
+#[tokio::test]
+async fn an_absolute_url_in_a_batch_leads_nowhere() {
+    // msgraph-core for Python sends these (microsoftgraph/msgraph-sdk-python#1015).
+    let bench = Bench::with("Paused").await;
+    let start = bench.url(&super::job_path("/start"));
+    let sent = json!([{"id": "1", "method": "POST", "url": start}]);
+    let (_, answer) = answers(send(&bench, sent).await).await.pop().unwrap();
+    assert_eq!(answer["status"], 400);
+    let message = "Resource not found for the segment 'http:'.";
+    assert_eq!(answer["body"]["error"]["message"], message);
+    assert_eq!(bench.emulator.job(SP, JOB).starts, 0);
+}

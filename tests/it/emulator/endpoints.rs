@@ -94,6 +94,22 @@ async fn pause_and_restart_and_validate_credentials_do_their_work() {
 }
 
 #[tokio::test]
+async fn a_restart_without_a_scope_lifts_a_quarantine() {
+    let timing =
+        Timing { start_delay: Duration::ZERO, first_cycle: Duration::ZERO, ..Timing::default() };
+    for criteria in [json!({}), json!({"resetScope": null}), json!({"resetScope": ""})] {
+        let builder = Emulator::builder().job(SP, JobConfig::new(JOB, "Quarantine"));
+        let bench = Bench::of(builder.timing(timing.clone())).await;
+        let body = json!({"criteria": criteria});
+        let restarted = bench.post(&job_path("/restart")).json(&body).send().await.unwrap();
+        assert_eq!(restarted.status(), 204, "{criteria}");
+        let job = json(bench.read().await.unwrap()).await;
+        assert_eq!(job["status"]["code"], "Active", "{criteria}");
+        assert_eq!(job["status"]["quarantine"], Value::Null, "{criteria}");
+    }
+}
+
+#[tokio::test]
 async fn jobs_are_listed_page_by_page() {
     let mut builder = Emulator::builder().page_size(2);
     for id in ["a", "b", "c", "d", "e"] {

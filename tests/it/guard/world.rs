@@ -120,6 +120,12 @@ impl World {
         process(&self.clock, &self.graph, &self.store, &self.entropy, &stop, pace)
     }
 
+    /// What another process is made of.
+    pub(super) fn parts(&self) -> Parts {
+        let stop = CancellationToken::new();
+        parts(&self.clock, &self.graph, &self.store, &self.entropy, &stop, plenty())
+    }
+
     /// Another process, with a pace, which is told to stop with this one.
     pub(super) fn stoppable(&self, pace: PaceSettings) -> Guard {
         process(&self.clock, &self.graph, &self.store, &self.entropy, &self.stop, pace)
@@ -186,7 +192,18 @@ fn process(
     stop: &CancellationToken,
     pace: PaceSettings,
 ) -> Guard {
-    Guard::new(Parts {
+    Guard::new(parts(clock, graph, store, entropy, stop, pace))
+}
+
+fn parts(
+    clock: &Arc<ManualClock>,
+    graph: &Arc<ScriptedGraph>,
+    store: &Arc<FaultyStore>,
+    entropy: &Arc<CountingEntropy>,
+    stop: &CancellationToken,
+    pace: PaceSettings,
+) -> Parts {
+    Parts {
         store: store.clone(),
         graph: graph.clone(),
         clock: clock.clone(),
@@ -195,7 +212,7 @@ fn process(
         pace,
         process: "pid 1".to_owned(),
         stop: stop.clone(),
-    })
+    }
 }
 
 /// Lets others run until `level` holds.
