@@ -299,3 +299,28 @@ fn again(fault: Fault) -> Tried {
 fn out_of_time() -> GraphError {
     GraphError::Timeout { problem: "no time was left to ask".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_word_about_waiting_counts_and_one_that_is_no_text_is_a_minute() {
+        let told = |status, words: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for word in words {
+                headers.append(RETRY_AFTER, HeaderValue::from_bytes(word).unwrap());
+            }
+            wait(&headers, status, None, "2026-11-23T09:00:00Z".parse().unwrap())
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(told(429, &[]), None);
+        assert_eq!(told(429, &[b"0", b"120", b"7"]), seconds(120));
+        for unreadable in [&b"\xfc\xe9"[..], b"soon", b""] {
+            assert_eq!(told(429, &[unreadable]), seconds(60));
+            assert_eq!(told(503, &[b"5", unreadable]), seconds(60));
+            assert_eq!(told(504, &[b"5", unreadable]), seconds(5));
+            assert_eq!(told(504, &[unreadable]), None);
+        }
+    }
+}

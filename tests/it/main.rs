@@ -24,3 +24,4 @@ mod store_sqlite_files;
 mod store_sqlite_many;
 mod store_sqlite_tamper;
 mod store_support;
+mod supply;

@@ -90,6 +90,7 @@ fn within_bounds(settings: &Settings) {
 fn means_the_same_in_another_spelling(text: &str, settings: &Settings) {
     let table = text.parse::<toml::Table>();
     assert!(table.is_ok(), "{table:?}");
+    table.iter().for_each(has_known_keys_alone);
     let again = table.ok().and_then(|table| toml::to_string(&table).ok());
     let again = read(&again.unwrap_or_default());
     assert!(again.is_ok(), "{again:?}");
@@ -98,6 +99,22 @@ fn means_the_same_in_another_spelling(text: &str, settings: &Settings) {
         format!("{:?} {:?} {:?} {:?} {:?}", of.graph, of.auth, of.store, of.guard, of.jobs)
     };
     assert_eq!(meaning(&again), meaning(settings));
+}
+
+/// A misspelt limit must not pass for none: each key is one that the defaults speak of.
+fn has_known_keys_alone(file: &toml::Table) {
+    for (name, table) in file {
+        let jobs =
+            (name == "jobs").then(|| table.as_table().into_iter().flat_map(toml::Table::values));
+        let tables = jobs.map_or_else(|| vec![table], Iterator::collect);
+        for key in tables.into_iter().filter_map(toml::Value::as_table).flat_map(toml::Table::keys)
+        {
+            let known = config::DEFAULTS
+                .lines()
+                .any(|line| line.trim_start_matches(['#', ' ']).split(' ').next() == Some(key));
+            assert!(known, "{key} of {name}");
+        }
+    }
 }
 
 fn duration(text: &str) {

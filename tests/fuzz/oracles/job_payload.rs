@@ -108,13 +108,17 @@ fn says_what_it_says(value: &Value) {
     assert!(job.is_ok(), "{job:?}");
     let Ok(job) = job else { return };
     permits_no_more_than_it_says(&job, value);
-    match StatusCode::parse(word(value, &["status", "code"])) {
-        StatusCode::Other(_) => assert!(matches!(job.code, StatusCode::Other(_)), "{value}"),
-        known => assert_eq!(job.code, known, "{value}"),
+    let code = StatusCode::parse(word(value, &["status", "code"]));
+    if matches!(code, StatusCode::Other(_)) {
+        assert!(matches!(job.code, StatusCode::Other(_)), "{value}");
+    } else {
+        assert_eq!(job.code, code, "{value}");
     }
-    match ScheduleState::parse(word(value, &["schedule", "state"])) {
-        ScheduleState::Other(_) => assert!(matches!(job.schedule, ScheduleState::Other(_))),
-        known => assert_eq!(job.schedule, known, "{value}"),
+    let state = ScheduleState::parse(word(value, &["schedule", "state"]));
+    if matches!(state, ScheduleState::Other(_)) {
+        assert!(matches!(job.schedule, ScheduleState::Other(_)), "{value}");
+    } else {
+        assert_eq!(job.schedule, state, "{value}");
     }
     let reason = word(value, &["status", "quarantine", "reason"]).filter(|it| !it.is_empty());
     if let Some(reason) = reason {

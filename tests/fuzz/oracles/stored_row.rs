@@ -73,6 +73,9 @@ fn records(job: &str, tenant: &str) -> Records {
         assert_eq!(again.ok().as_ref(), Some(record), "reads back otherwise");
     }
     // A seal is of one text.
+    let (json, other) = (job.split_once(' ').unwrap_or_default().1, fuzz::seal("another text"));
+    let foreign = format!("{} {json}", other.split(' ').next().unwrap_or_default());
+    assert!(fuzz::job_record(&foreign).is_err(), "{foreign}");
     let cut: String = job.chars().take(job.chars().count().saturating_sub(1)).collect();
     assert!(fuzz::job_record(&cut).is_err(), "{cut}");
     records
@@ -172,7 +175,7 @@ fn in_the_tables(tables: &mut Tables, texts: [&str; 2], records: Records, entry:
         }
         (Err(_), (Err(_), _) | (_, Err(_))) => {}
         (loaded, records) => {
-            assert!(loaded.is_err() && records.0.is_err(), "{loaded:?} {records:?}")
+            assert!(loaded.is_err() && records.0.is_err(), "{loaded:?} {records:?}");
         }
     }
     let history = tables.history().map(|entries| entries.into_iter().map(|it| it.facts).collect());

@@ -55,6 +55,17 @@ async fn a_read_that_is_told_to_wait_returns_at_once_and_silences_the_rest() {
     }
 }
 
+/// Found by fuzzing: a value that is no text was taken for none.
+#[tokio::test]
+async fn who_is_told_to_wait_in_odd_bytes_waits_a_minute() {
+    for status in [429, 503] {
+        let server = Server::answering(answer(status, &[("Retry-After", "später")], "")).await;
+        let told = graph(settings(&server.origin())).job(&key(), soon()).await;
+        assert_eq!(told.throttle, Some((status, Duration::from_secs(60))));
+        assert_eq!(told.cost.requests, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_read_that_rests_between_two_tries_stays_silent_too() {
     // The first read meets a 503 and rests; the second is told to wait. Only then may the first

@@ -91,7 +91,7 @@ impl Part for Race {
 }
 
 /// How often each race is run.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_ends_under_a_request_puts_no_start_in_doubt() {
