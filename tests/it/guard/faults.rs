@@ -2,7 +2,7 @@
 
 use startguard::{
     model::{OutcomeKind, Reason, StartResult},
-    ports::Store as _,
+    ports::{Clock as _, Store as _},
     testing::{StartStep, StoreFault},
 };
 
@@ -103,6 +103,7 @@ async fn a_store_that_only_ever_answers_conflict_ends_the_ask() {
     let world = World::new();
     world.store.fault_from_now_on(Some(StoreFault::Conflict));
     assert_eq!(told(&world.start().await), failed(Reason::StoreUnavailable));
+    assert_eq!(world.store.commits(), 1_000);
     assert!(world.guard.hold(&job(), &actor(), "stop", None).await.is_err());
     world.store.fault_from_now_on(None);
     assert_eq!(world.start().await.outcome, OutcomeKind::Started);
@@ -114,7 +115,10 @@ async fn a_conflict_at_any_commit_is_gone_through_again() {
     for call in [3, BEFORE_POST, ALL] {
         let world = World::new();
         world.store.fault_at(call, StoreFault::Conflict);
+        let before = world.clock.tick();
         assert_eq!(told(&world.start().await), (OutcomeKind::Started, None), "at {call}");
+        let stepped_aside = world.clock.tick() > before;
+        assert_eq!(stepped_aside, call < ALL, "at {call}: the outcome is not put off");
         assert_eq!((world.graph.reads(), world.posts()), (1, 1), "at {call}");
         assert_eq!(world.journal().await, ["intent", "outcome started"], "at {call}");
     }

@@ -175,6 +175,7 @@ async fn a_defect_before_the_post_starts_nothing_and_leaves_no_flight_behind() {
     let answer = world.start().await;
     assert_eq!(told(&answer), (OutcomeKind::Failed, Some(Reason::Timeout)), "{answer:?}");
     assert_eq!(answer.graph.starts, 0);
+    assert!(answer.remedy.is_some_and(|remedy| remedy.contains("startguard history")));
     // The flight is gone; the lease is that of a holder that died.
     let next = world.start().await;
     assert_eq!(told(&next), deferred(Reason::LeaseHeld));
@@ -191,6 +192,7 @@ async fn a_defect_at_the_post_is_in_doubt_and_counts() {
     let answer = world.start().await;
     assert_eq!(told(&answer), (OutcomeKind::InDoubt, None), "{answer:?}");
     assert_eq!(answer.graph.starts, 1);
+    assert!(answer.remedy.is_some_and(|remedy| remedy.contains("startguard history")));
     world.clock.advance(policy().lease);
     assert_eq!(told(&world.start().await), deferred(Reason::InDoubt));
     assert_eq!(world.posts(), 1);
