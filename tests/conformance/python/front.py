@@ -23,6 +23,8 @@ class Front:
         self._folder = tempfile.TemporaryDirectory(prefix="startguard-conformance-")
         self._server: asyncio.Server | None = None
         self._inside: tuple[str, int] | None = None
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._served: set[asyncio.Task[None]] = set()
         self.certificate = Path(self._folder.name) / "certificate.pem"
         self.key_and_certificate = Path(self._folder.name) / "both.pem"
         self.url = ""
@@ -41,6 +43,10 @@ class Front:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        # Ended from here and not left to the loop's end, which would cancel them and complain.
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*self._served, return_exceptions=True)
         self._folder.cleanup()
 
     def lead_to(self, url: str) -> None:
@@ -54,9 +60,15 @@ class Front:
         return await asyncio.to_thread(call, *arguments)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._inside is not None
+        task = asyncio.current_task()
+        assert self._inside is not None and task is not None
+        self._served.add(task)
         inner_reader, inner_writer = await asyncio.open_connection(*self._inside)
+        ends = {writer, inner_writer}
+        self._ends |= ends
         await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+        self._ends -= ends
+        self._served.discard(task)
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,8 +77,8 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    except ConnectionError:
-        pass
+    except (ConnectionError, ssl.SSLError):
+        pass  # The other side is gone; closing this one says so.
     finally:
         writer.close()
 

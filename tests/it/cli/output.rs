@@ -115,16 +115,7 @@ async fn forty_columns_are_enough() {
     let desk = fleet().await;
     let call = |args: &[&str]| desk.call(args).env("NO_COLOR", "1");
     let box_job = job("BoxOutDelta.1");
-    for args in
-        [&["status", &box_job][..], &["list", SP], &["start", &box_job], &["history"], &["doctor"]]
-    {
-        let seen = on_a_terminal(call(args), 40).await;
-        for line in seen.stdout.lines().filter(|line| line.chars().count() > 40) {
-            // Only a word that is longer than the window may stand out.
-            let longest = line.split_whitespace().map(str::len).max().unwrap_or(0);
-            assert!(longest > 36, "{args:?}: {line:?}");
-        }
-    }
+    // First, while nothing has started it.
     let seen = on_a_terminal(call(&["list", SP]), 40).await;
     assert_snapshot!(seen.told(), @r"
     exit 0
@@ -137,6 +128,16 @@ async fn forty_columns_are_enough() {
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job
       Paused, schedule Disabled
     ");
+    for args in
+        [&["status", &box_job][..], &["list", SP], &["start", &box_job], &["history"], &["doctor"]]
+    {
+        let seen = on_a_terminal(call(args), 40).await;
+        for line in seen.stdout.lines().filter(|line| line.chars().count() > 40) {
+            // Only a word that is longer than the window may stand out.
+            let longest = line.split_whitespace().map(str::len).max().unwrap_or(0);
+            assert!(longest > 36, "{args:?}: {line:?}");
+        }
+    }
     let seen = on_a_terminal(call(&["start", &box_job]), 40).await;
     assert_snapshot!(unwrapped(&seen), @"8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/BoxOutDelta.1: deferred (cooldown) cooling down: tester@[host] asked for a start [span] ago, and policy wants 10m between two retry: after [time], in [span] next: `startguard start 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/BoxOutDelta.1` then");
 }

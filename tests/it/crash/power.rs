@@ -198,7 +198,7 @@ impl Run {
     }
 }
 
-/// Cuts of a recording, each point once per pass.
+/// Cuts of a recording, each point once per pass, in any order.
 fn plan(points: usize, passes: usize, chance: &mut Chance) -> Vec<Cut> {
     let mut cuts = Vec::new();
     for pass in 0..passes {
@@ -207,6 +207,10 @@ fn plan(points: usize, passes: usize, chance: &mut Chance) -> Vec<Cut> {
             let fate = Fate::ALL[(point + pass + turn) % Fate::ALL.len()];
             cuts.push(Cut { point, fate, twice: chance.below(TWICE) == 0 });
         }
+    }
+    // Shuffled: a run that ends before all of them has seen every part of the recording.
+    for end in (1..cuts.len()).rev() {
+        cuts.swap(end, chance.below(end + 1));
     }
     cuts
 }
