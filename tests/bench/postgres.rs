@@ -172,6 +172,7 @@ impl Bench {
                 })
             })
             .collect();
+        // What is measured is how much is done in this time.
         tokio::time::sleep(ROUND).await;
         stop.store(true, Ordering::Relaxed);
         let mut done = 0_u32;

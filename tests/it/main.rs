@@ -6,6 +6,7 @@ mod config;
 mod crash;
 mod docs;
 mod emulator;
+mod frame;
 mod fuzz;
 mod graph;
 mod guard;

@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use startguard::{
     clock::SystemClock,
     decide::{Permit, StartReply},
-    entropy::SystemEntropy,
-    guard::{Guard, PaceSettings, Parts, Request},
+    guard::{Guard, Request},
     model::{
         Actor, Answer, HistoryQuery, Job, JobKey, JobRef, OutcomeKind, Policy, Reason,
         ScheduleState, ServicePrincipal, ServicePrincipalId, StatusCode, Tick,
@@ -25,11 +24,10 @@ use startguard::{
     store::PostgresStore,
     testing::ScriptedGraph,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     pg::{self, Cut, Proxy, Server, sql, store_within, until, value},
-    store_support::{Outcome, both, chain, entry, job, job_change, put, tenant},
+    store_support::{Outcome, both, chain, entry, job, job_change, parts, put, tenant},
 };
 
 /// The deadline of stores here: long enough for a busy machine, short enough to wait for.
@@ -99,21 +97,7 @@ fn request(key: &JobKey) -> Request {
 }
 
 fn guard_of(store: Arc<PostgresStore>, graph: Arc<dyn Graph>, clock: Arc<dyn Clock>) -> Guard {
-    let plenty = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN);
-    Guard::new(Parts {
-        store,
-        graph,
-        clock,
-        entropy: Arc::new(SystemEntropy),
-        tenant: tenant(),
-        pace: PaceSettings {
-            requests_per_second: plenty,
-            burst: plenty,
-            patience: Duration::from_secs(10),
-        },
-        process: "pid 1".to_owned(),
-        stop: CancellationToken::new(),
-    })
+    Guard::new(parts(store, graph, clock))
 }
 
 /// A guard on a host of its own, over a Graph in which the job is paused.

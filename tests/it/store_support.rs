@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "what fails in a helper fails its test")]
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -10,15 +11,18 @@ use std::{
 };
 
 use startguard::{
+    entropy::SystemEntropy,
+    guard::{PaceSettings, Parts},
     model::{
         Actor, AttemptId, EntryKind, FencingToken, Hold, JobId, JobKey, JobRecord, JobRef, Moment,
         NewEntry, OutcomeKind, ServicePrincipalId, StartMark, StartResult, TenantKey, TenantRecord,
         Timestamp,
     },
-    ports::{Change, JobWrite, Store, TenantWrite, Version},
+    ports::{Change, Clock, Graph, JobWrite, Store, TenantWrite, Version},
     store::SqliteStore,
     testing::ManualClock,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Any error: the tests only ever show it.
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -45,6 +49,22 @@ pub(crate) fn job(name: &str) -> JobKey {
 
 pub(crate) fn tenant() -> TenantKey {
     TenantKey::new(Some("contoso"), "https://graph.microsoft.com")
+}
+
+/// A guard's parts over a real store and a scripted Graph, at a pace that binds nobody.
+pub(crate) fn parts(store: Arc<dyn Store>, graph: Arc<dyn Graph>, clock: Arc<dyn Clock>) -> Parts {
+    let plenty = NonZeroU32::new(1_000).expect("not zero");
+    let patience = Duration::from_secs(10);
+    Parts {
+        store,
+        graph,
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        tenant: tenant(),
+        pace: PaceSettings { requests_per_second: plenty, burst: plenty, patience },
+        process: "pid 1".to_owned(),
+        stop: CancellationToken::new(),
+    }
 }
 
 pub(crate) fn attempt(number: u128) -> AttemptId {

@@ -12,18 +12,15 @@ use std::{
 use startguard::{
     clock::SystemClock,
     emulator::{Emulator, JobConfig, Timing},
-    entropy::SystemEntropy,
-    guard::{Guard, PaceSettings, Parts, Request},
+    guard::{Guard, Request},
     model::{
         Actor, EntryKind, HistoryQuery, JobKey, JobRef, OutcomeKind, Policy, ScheduleState,
         StatusCode,
     },
     ports::Store as _,
-    store::PostgresStore,
     testing::ScriptedGraph,
 };
 use tokio::task::block_in_place;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     SP,
@@ -34,7 +31,7 @@ use super::{
 use crate::{
     pg::{Server, store_within},
     steps::{Failpoint, Happening, Side},
-    store_support::{job, tenant},
+    store_support::{job, parts},
 };
 
 /// Crashes at random instants, where the environment says nothing. Those at each step come on top.
@@ -77,24 +74,6 @@ fn request(key: &JobKey) -> Request {
     }
 }
 
-fn parts(store: &Arc<PostgresStore>, graph: &Arc<ScriptedGraph>) -> Parts {
-    let plenty = NonZeroU32::new(1_000).expect("not zero");
-    Parts {
-        store: store.clone(),
-        graph: graph.clone(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        tenant: tenant(),
-        pace: PaceSettings {
-            requests_per_second: plenty,
-            burst: plenty,
-            patience: Duration::from_secs(10),
-        },
-        process: "pid 1".to_owned(),
-        stop: CancellationToken::new(),
-    }
-}
-
 fn pause(graph: &ScriptedGraph, key: &JobKey) {
     graph.set(key, ScriptedGraph::job(StatusCode::Paused, ScheduleState::Disabled));
 }
@@ -116,7 +95,8 @@ async fn crash_at(server: &Arc<Mutex<Server>>, url: &str, nth: usize, side: Side
         });
     }));
     let point = Failpoint::new(nth, side, happening);
-    let guard = Guard::new(point.within(parts(&store, &graph)));
+    let guard =
+        Guard::new(point.within(parts(store.clone(), graph.clone(), Arc::new(SystemClock))));
     let answer = guard.start(request(&key)).await;
     if !point.was_reached() {
         assert_eq!(answer.outcome, OutcomeKind::Started, "{answer:?}");
@@ -134,7 +114,8 @@ async fn crash_at(server: &Arc<Mutex<Server>>, url: &str, nth: usize, side: Side
     // On another host: it may start the job only if nothing went out.
     pause(&graph, &key);
     let other = Arc::new(store_within(url, DEADLINE));
-    let next = Guard::new(parts(&other, &graph)).start(request(&key)).await;
+    let next =
+        Guard::new(parts(other, graph.clone(), Arc::new(SystemClock))).start(request(&key)).await;
     assert_ne!(next.outcome, OutcomeKind::Failed, "{place}: {next:?}");
     let after = graph.posts(&key).len();
     assert!(after <= 1 && after <= intents().await, "{place}: {answer:?} {next:?}");

@@ -34,6 +34,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{Tokens, key, settings, soon, start};
+use crate::frame::frame;
 
 const HEADERS: u8 = 1;
 const END_STREAM_AND_HEADERS: u8 = 5;
@@ -179,15 +180,6 @@ async fn serve(
             return stream.shutdown().await;
         }
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn a_proxy_is_asked_for_a_tunnel_and_never_sees_the_token() {
 }
 
 #[tokio::test]
-#[ignore = "a case of its own process"]
+#[ignore = "run by the test above it, in a process whose environment it may set"]
 async fn behind_a_proxy() {
     let graph = far_away();
     #[expect(clippy::disallowed_methods, reason = "what the parent expects")]
@@ -79,7 +79,7 @@ async fn an_exception_is_an_exception() {
 }
 
 #[tokio::test]
-#[ignore = "a case of its own process"]
+#[ignore = "run by the test above it, in a process whose environment it may set"]
 async fn without_a_proxy() {
     assert_eq!(far_away().proxy(), None);
 }
@@ -94,7 +94,7 @@ async fn this_machine_is_reached_without_a_proxy() {
 }
 
 #[tokio::test]
-#[ignore = "a case of its own process"]
+#[ignore = "run by the test above it, in a process whose environment it may set"]
 async fn on_this_machine() {
     let emulator = emulator([]).await;
     let graph = graph(settings(emulator.base_url()));

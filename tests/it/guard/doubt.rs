@@ -4,7 +4,6 @@ use std::{sync::mpsc, time::Duration};
 
 use startguard::{
     model::{OutcomeKind, Reason, StartResult},
-    ports::GraphError,
     testing::StartStep,
 };
 
@@ -183,10 +182,7 @@ async fn reads_that_fail_while_a_lost_start_is_looked_for_leave_it_in_doubt() {
     world.graph.close_gate();
     let start = world.spawn(request());
     until(|| world.graph.reads() == 1).await;
-    for _ in 0..5 {
-        let problem = "connection refused".to_owned();
-        world.graph.next_read_fails(GraphError::Unavailable { problem });
-    }
+    world.next_reads_fail(5);
     world.graph.open_gate();
     let answer = start.await.expect("an answer");
     assert_eq!(told(&answer), (OutcomeKind::InDoubt, None));

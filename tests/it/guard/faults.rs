@@ -68,15 +68,8 @@ async fn a_store_away_after_the_post_leaves_the_answer_true_and_the_intent_count
 #[tokio::test]
 async fn a_store_that_stays_away_after_the_post_is_settled_by_a_later_ask() {
     let world = World::new();
-    world.graph.close_gate();
-    let start = world.spawn(request());
-    super::world::until(|| world.graph.reads() == 1).await;
-    world.graph.open_and_close_gate();
-    super::world::until(|| world.posts() == 1).await;
-    world.store.fault_from_now_on(Some(StoreFault::Away));
-    world.graph.open_gate();
-    assert_eq!(told(&start.await.expect("an answer")), (OutcomeKind::Started, None));
-    world.store.fault_from_now_on(None);
+    let answer = world.start_before(StoreFault::Away).await;
+    assert_eq!(told(&answer), (OutcomeKind::Started, None));
     assert_eq!(world.record().await.starts[0].result, StartResult::Open);
     assert_eq!(world.journal().await, ["intent"]);
     world.graph.set(&key(), paused());
@@ -183,15 +176,8 @@ async fn an_outcome_of_which_nobody_can_say_whether_it_is_written_is_looked_for_
 #[tokio::test]
 async fn an_outcome_that_others_are_always_ahead_of_is_left_to_a_later_ask() {
     let world = World::new();
-    world.graph.close_gate();
-    let start = world.spawn(request());
-    super::world::until(|| world.graph.reads() == 1).await;
-    world.graph.open_and_close_gate();
-    super::world::until(|| world.posts() == 1).await;
-    world.store.fault_from_now_on(Some(StoreFault::Conflict));
-    world.graph.open_gate();
-    assert_eq!(told(&start.await.expect("an answer")), (OutcomeKind::Started, None));
-    world.store.fault_from_now_on(None);
+    let answer = world.start_before(StoreFault::Conflict).await;
+    assert_eq!(told(&answer), (OutcomeKind::Started, None));
     assert_eq!(world.record().await.starts[0].result, StartResult::Open);
     assert_eq!(world.journal().await, ["intent"]);
 }

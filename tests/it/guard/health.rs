@@ -59,12 +59,7 @@ async fn a_retry_after_met_by_a_read_is_kept_for_everyone() {
 #[tokio::test]
 async fn five_failures_in_a_row_give_graph_a_rest_and_a_read_probes() {
     let world = World::new();
-    let down = || GraphError::Unavailable { problem: "connection refused".to_owned() };
-    for _ in 0..5 {
-        world.graph.next_read_fails(down());
-        let answer = world.another().start(request()).await;
-        assert_eq!(told(&answer), failed(Reason::GraphUnavailable));
-    }
+    trip(&world).await;
     let answer = world.another().start(request()).await;
     assert_eq!(told(&answer), deferred(Reason::BreakerOpen));
     assert_eq!((world.graph.reads(), world.posts()), (5, 0));
@@ -136,13 +131,9 @@ async fn a_wait_that_only_the_error_tells_is_kept_as_well() {
     assert_eq!(world.graph.reads(), 1);
 }
 
-fn down() -> GraphError {
-    GraphError::Unavailable { problem: "connection refused".to_owned() }
-}
-
 async fn trip(world: &World) {
     for _ in 0..5 {
-        world.graph.next_read_fails(down());
+        world.next_reads_fail(1);
         let answer = world.another().start(request()).await;
         assert_eq!(told(&answer), failed(Reason::GraphUnavailable));
     }
@@ -172,7 +163,7 @@ async fn a_probe_that_fails_or_never_comes_back_costs_another_rest() {
     let world = World::new();
     trip(&world).await;
     world.clock.advance(Duration::from_secs(30));
-    world.graph.next_read_fails(down());
+    world.next_reads_fail(1);
     assert_eq!(told(&world.start().await), failed(Reason::GraphUnavailable));
     assert_eq!(told(&world.another().start(request()).await), deferred(Reason::BreakerOpen));
     world.clock.advance(Duration::from_secs(30));
@@ -192,13 +183,13 @@ async fn graphs_own_no_is_no_failure_and_ends_a_row_of_them() {
     for (no, reason) in answers {
         let world = World::new();
         for n in 0..4 {
-            world.graph.next_read_fails(down());
+            world.next_reads_fail(1);
             let answer = world.another().start(request()).await;
             assert_eq!(told(&answer), failed(Reason::GraphUnavailable), "{n}");
         }
         world.graph.next_read_fails(no());
         assert_eq!(told(&world.another().start(request()).await), failed(reason));
-        world.graph.next_read_fails(down());
+        world.next_reads_fail(1);
         world.another().start(request()).await;
         let after = world.another().start(request()).await;
         assert_eq!(after.outcome, OutcomeKind::Started, "never five in a row: {reason}");
@@ -214,13 +205,13 @@ async fn nonsense_neither_counts_as_a_failure_nor_ends_a_row_of_them() {
         assert_eq!(told(&world.another().start(request()).await), failed(Reason::BadResponse));
     }
     for _ in 0..4 {
-        world.graph.next_read_fails(down());
+        world.next_reads_fail(1);
         world.another().start(request()).await;
     }
     let problem = "an HTML page".to_owned();
     world.graph.next_read_fails(GraphError::BadResponse { problem });
     world.another().start(request()).await;
-    world.graph.next_read_fails(down());
+    world.next_reads_fail(1);
     world.another().start(request()).await;
     assert_eq!(told(&world.another().start(request()).await), deferred(Reason::BreakerOpen));
 }

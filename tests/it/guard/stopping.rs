@@ -6,7 +6,6 @@ use startguard::{
     decide::StartReply,
     guard::Request,
     model::{OutcomeKind, Reason},
-    ports::GraphError,
     testing::{StartStep, StoreFault},
 };
 
@@ -144,8 +143,7 @@ async fn told_to_stop_while_it_waits_for_its_turn_it_ends() {
 #[tokio::test]
 async fn told_to_stop_between_the_read_and_the_intent_it_frees_its_lease() {
     let world = World::new();
-    let problem = "connection refused".to_owned();
-    world.graph.next_read_fails(GraphError::Unavailable { problem });
+    world.next_reads_fail(1);
     world.start().await;
     let journal = world.journal().await;
     // Load, load (after the token), lease; then it is noted that Graph is well again.

@@ -180,10 +180,7 @@ async fn reads_that_fail_do_not_end_the_wait() {
     world.graph.next_start(accepted_without_effect());
     let start = world.spawn(waiting(60));
     until(|| world.graph.reads() == 2).await;
-    for _ in 0..2 {
-        let problem = "connection refused".to_owned();
-        world.graph.next_read_fails(GraphError::Unavailable { problem });
-    }
+    world.next_reads_fail(2);
     until(|| world.graph.reads() == 4).await;
     world.graph.set(&key(), running());
     let answer = start.await.expect("an answer");
@@ -221,10 +218,7 @@ async fn a_wait_in_which_no_read_worked_says_so() {
     world.graph.close_gate();
     let start = world.spawn(waiting(2));
     until(|| world.graph.reads() == 1).await;
-    for _ in 0..5 {
-        let problem = "connection refused".to_owned();
-        world.graph.next_read_fails(GraphError::Unavailable { problem });
-    }
+    world.next_reads_fail(5);
     world.graph.open_gate();
     let answer = start.await.expect("an answer");
     assert_eq!(answer.message, "started: was Paused; waited 2s: it could not be read");

@@ -12,9 +12,9 @@ use startguard::{
         Actor, Answer, HistoryQuery, Job, JobId, JobKey, JobRecord, JobRef, OutcomeKind, Policy,
         Reason, Reply, ScheduleState, ServicePrincipalId, StatusCode, TenantKey, Timestamp,
     },
-    ports::Store as _,
+    ports::{GraphError, Store as _},
     store::MemoryStore,
-    testing::{CountingEntropy, FaultyStore, ManualClock, ScriptedGraph},
+    testing::{CountingEntropy, FaultyStore, ManualClock, ScriptedGraph, StoreFault},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +139,28 @@ impl World {
     pub(super) fn spawn(&self, request: Request) -> tokio::task::JoinHandle<Answer> {
         let guard = self.guard.clone();
         tokio::spawn(async move { guard.start(request).await })
+    }
+
+    /// The next reads do not reach Graph.
+    pub(super) fn next_reads_fail(&self, times: usize) {
+        for _ in 0..times {
+            let problem = "connection refused".to_owned();
+            self.graph.next_read_fails(GraphError::Unavailable { problem });
+        }
+    }
+
+    /// A start that works, and after whose POST every call of the store goes like this.
+    pub(super) async fn start_before(&self, fault: StoreFault) -> Answer {
+        self.graph.close_gate();
+        let start = self.spawn(request());
+        until(|| self.graph.reads() == 1).await;
+        self.graph.open_and_close_gate();
+        until(|| self.posts() == 1).await;
+        self.store.fault_from_now_on(Some(fault));
+        self.graph.open_gate();
+        let answer = start.await.expect("an answer");
+        self.store.fault_from_now_on(None);
+        answer
     }
 
     pub(super) fn posts(&self) -> usize {

@@ -92,7 +92,7 @@ impl Question {
 }
 
 #[test]
-#[ignore = "the child process of the tests in identity::environment"]
+#[ignore = "run by the tests in identity::environment, in a process whose environment they set"]
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "that is how a child is told")]
 fn answers_the_question() {
     let Ok(question) = std::env::var(QUESTION) else { return };

@@ -61,37 +61,37 @@ fn two_holders_keep_every_promise() {
 }
 
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn two_holders_keep_every_promise_by_slow_clocks() {
     keeps_every_promise("fine", Bounds::fine(2));
 }
 
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn two_holders_keep_every_promise_whatever_an_operator_does() {
     keeps_every_promise("operator", Bounds { operator: true, ..Bounds::coarse(2) });
 }
 
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn two_holders_keep_every_promise_when_the_stores_clock_is_set_back() {
     keeps_every_promise("set back", Bounds { set_back: true, ..Bounds::coarse(2) });
 }
 
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn two_holders_keep_every_promise_beside_other_jobs_of_the_tenant() {
     keeps_every_promise("tenant", Bounds { tenant: Some(2), ..Bounds::coarse(2) });
 }
 
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn three_holders_keep_every_promise() {
     keeps_every_promise("three, coarse", Bounds::coarse(3));
 }
 
 #[test]
-#[ignore = "tests/proof/run long: millions of states"]
+#[ignore = "run by tests/proof/run long, before a release: millions of states"]
 fn long_three_holders_keep_every_promise() {
     keeps_every_promise("three, fine", Bounds::fine(3));
     keeps_every_promise("three, operator", Bounds { operator: true, ..Bounds::coarse(3) });
@@ -100,7 +100,7 @@ fn long_three_holders_keep_every_promise() {
 }
 
 #[test]
-#[ignore = "tests/proof/run long: millions of states, some gigabytes"]
+#[ignore = "run by tests/proof/run long, before a release: some gigabytes of states"]
 fn long_four_holders_keep_every_promise() {
     keeps_every_promise("four", Bounds::coarse(4));
 }
@@ -108,7 +108,7 @@ fn long_four_holders_keep_every_promise() {
 /// What is promised with no assumption about time: requests act, and reads lag, for longer than
 /// two cool-downs.
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn without_any_bound_on_time_all_but_one_in_flight_is_kept() {
     let bounds = Bounds { untimed: true, message: 8, lag: 9, ..Bounds::coarse(2) };
     keeps_every_promise("untimed", bounds.with_cooldown(4));
@@ -117,7 +117,7 @@ fn without_any_bound_on_time_all_but_one_in_flight_is_kept() {
 /// The bound is what is needed, and not more: one tick less, and a start reaches a job that an
 /// earlier one set running.
 #[test]
-#[ignore = "tests/proof/run: wants optimised code"]
+#[ignore = "run by tests/proof/run, in CI too: minutes where it is not optimised"]
 fn the_cooldown_bound_is_tight() {
     let enough = |bounds: Bounds| bounds.clone().with_cooldown(bounds.needed_cooldown());
     for bounds in [

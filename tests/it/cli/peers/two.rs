@@ -1,6 +1,7 @@
 //! HTTP/2 frames by hand, and as much of HPACK as a request's method and path need.
 
 use super::wire::{Heard, Method, Said, Wire};
+pub(super) use crate::frame::frame;
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -33,15 +34,6 @@ pub(super) const NO_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 0];
 /// What a server says first.
 pub(super) fn hello(more: &[u8]) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[&NO_TABLE, more].concat())
-}
-
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
 }
 
 pub(super) fn reset(stream: u32, code: u32) -> Vec<u8> {
