@@ -189,7 +189,9 @@ impl Reader<'_> {
                     high = Some(unit);
                     continue;
                 }
-                (Some(high), 0xdc00..=0xdfff) => 0x1_0000 + ((high - 0xd800) << 10) + (unit - 0xdc00),
+                (Some(high), 0xdc00..=0xdfff) => {
+                    0x1_0000 + ((high - 0xd800) << 10) + (unit - 0xdc00)
+                }
                 (Some(_), _) => 0xd800,
                 (None, unit) => unit,
             };
