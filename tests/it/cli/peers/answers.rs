@@ -41,7 +41,7 @@ fn redirects(elsewhere: &str) -> Vec<Row> {
     let own = "/v1.0/elsewhere".to_owned();
     let other = format!("{elsewhere}/v1.0/elsewhere?q=secret");
     let mut rows = Vec::new();
-    for code in [300, 301, 302, 303, 304, 305, 307, 308] {
+    for code in 300..=308 {
         for (place, to) in [("its own origin", &own), ("another origin", &other)] {
             let to = to.clone();
             let play = move |talk: &Talk| vec![Send(talk.whole(code, &[("location", &to)], ""))];

@@ -30,7 +30,7 @@ impl Part for Authority {
 
 fn plays(elsewhere: &str) -> Vec<(String, Play)> {
     let mut plays: Vec<(String, Play)> = Vec::new();
-    for code in [300, 301, 302, 303, 307, 308] {
+    for code in 300..=308 {
         for to in [format!("{elsewhere}/token"), "/elsewhere".to_owned()] {
             let name = format!("{code} to {to}");
             let play = move |talk: &Talk| vec![Send(talk.whole(code, &[("location", &to)], ""))];
