@@ -21,6 +21,9 @@ mod choice;
 mod credential;
 mod fault;
 mod file;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod given;
 mod keep;
 mod refusal;

@@ -15,10 +15,18 @@ use super::{
 /// Ten years: no token lives so long, and adding much more to a date overflows in `azure_identity`.
 const LONGEST_LIFE_SECONDS: i64 = 10 * 366 * 24 * 3_600;
 
+/// A token's answer. Read as strictly as `azure_identity` does, which names neither status nor host
+/// where it fails.
 #[derive(Debug, Deserialize)]
 struct Granted {
     access_token: String,
     expires_in: i64,
+    #[serde(default)]
+    #[expect(dead_code, reason = "only its type matters")]
+    token_type: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "only its type matters")]
+    ext_expires_in: i64,
 }
 
 /// Everything that errors of the authority, the metadata service and App Service hold; each of them
@@ -47,10 +55,12 @@ impl Refused {
 
 /// Checks that a 2xx answer of the authority is a token that `azure_identity` will understand.
 pub(super) fn granted(from: &str, body: &[u8]) -> Result<(), Refusal> {
+    // A list would be taken as well, for the fields in their order, which is another one there.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
     let usable = serde_json::from_slice::<Granted>(body).is_ok_and(|granted| {
         !granted.access_token.is_empty() && (0..=LONGEST_LIFE_SECONDS).contains(&granted.expires_in)
     });
-    if usable { Ok(()) } else { Err(no_token(from)) }
+    if is_object && usable { Ok(()) } else { Err(no_token(from)) }
 }
 
 /// A 2xx answer without a usable token. What it says instead is not shown: it may hold one.
@@ -144,7 +154,7 @@ fn said(refused: &Refused, from: &str, status: u16, secrets: &[String]) -> Strin
         .filter(|text| !text.is_empty());
     let coded = refused.code.map(|code| format!("AADSTS{code}"));
     let text = match (sentence, coded) {
-        (Some(sentence), Some(coded)) if !sentence.contains(&coded) => {
+        (Some(sentence), Some(coded)) if !names(&sentence, &coded) => {
             Some(format!("{coded}: {sentence}"))
         }
         (Some(sentence), _) => Some(sentence),
@@ -155,6 +165,11 @@ fn said(refused: &Refused, from: &str, status: u16, secrets: &[String]) -> Strin
         Some(text) => format!("{text} (HTTP {status} from {from})"),
         None => format!("{from} answered HTTP {status} without an error that can be read"),
     }
+}
+
+/// Whether the sentence has this very code, and not only one that begins like it.
+fn names(sentence: &str, coded: &str) -> bool {
+    sentence.split(coded).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]

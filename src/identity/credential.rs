@@ -80,7 +80,11 @@ impl Credential {
     /// own rules, and could not be told to forget a token that Graph did not accept.
     pub(super) async fn ask(&self, world: &World) -> Result<Token, Refusal> {
         let credential = self.build(world).map_err(|error| self.explain(&error))?;
-        let answer = credential.get_token(&[world.scope.as_str()], None).await;
+        self.read(credential.get_token(&[world.scope.as_str()], None).await)
+    }
+
+    /// What `azure_identity` made of the answer.
+    pub(super) fn read(&self, answer: azure_core::Result<AccessToken>) -> Result<Token, Refusal> {
         let token = answer.map_err(|error| self.explain(&error))?;
         self.check(&token)
     }

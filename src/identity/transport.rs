@@ -15,6 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use azure_core::{
+    Bytes,
     error::ErrorKind,
     http::{AsyncRawResponse, Body, HttpClient, Request, headers::Headers},
 };
@@ -123,10 +124,7 @@ pub(super) struct Transport {
 #[async_trait]
 impl HttpClient for Transport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        self.send(request).await.map_err(|refusal| {
-            // Neither `Io` nor `Connection`: those would be repeated.
-            azure_core::Error::new(ErrorKind::Other, refusal)
-        })
+        self.send(request).await.map_err(carried)
     }
 }
 
@@ -137,7 +135,7 @@ impl Transport {
         let client = self.clients.client(self.peer)?;
         let method = reqwest::Method::from_bytes(request.method().as_ref().as_bytes())
             .map_err(|_| unexpected(&from))?;
-        let Body::Bytes(body) = request.body() else { return Err(unexpected(&from)) };
+        let body = sent(request)?;
         let mut outgoing = client.request(method, url.clone()).body(body.clone());
         for (name, value) in request.headers().iter() {
             let mut value = HeaderValue::from_str(value.as_str()).map_err(|_| unexpected(&from))?;
@@ -153,23 +151,7 @@ impl Transport {
         {
             answer.extend_from_slice(&chunk);
         }
-        if (200..=299).contains(&status) {
-            if answer.len() >= LONGEST_ANSWER {
-                return Err(answer::no_token(&from));
-            }
-            if matches!(self.peer, Peer::Authority) {
-                answer::granted(&from, &answer)?;
-            }
-            return Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), answer));
-        }
-        answer.truncate(LONGEST_ANSWER);
-        let secrets = secrets_of(request, body);
-        Err(match self.peer {
-            Peer::Authority => answer::refused_by_authority(&from, status, &answer, &secrets),
-            Peer::Metadata { hinted } => {
-                answer::refused_by_metadata(&from, status, &answer, &secrets, hinted)
-            }
-        })
+        handed_on(self.peer, request, status, answer)
     }
 
     fn unreachable(&self, from: &str, error: reqwest::Error) -> Refusal {
@@ -187,6 +169,46 @@ impl Transport {
                 if fault.never_met { refusal.absent() } else { refusal }
             }
         }
+    }
+}
+
+/// A refusal inside an error that `azure_core` does not repeat, as it would `Io` and `Connection`.
+pub(super) fn carried(refusal: Refusal) -> azure_core::Error {
+    azure_core::Error::new(ErrorKind::Other, refusal)
+}
+
+/// What `azure_identity` gets of an answer to `request`: a token's, or nothing.
+pub(super) fn handed_on(
+    peer: Peer,
+    request: &Request,
+    status: u16,
+    mut answer: Vec<u8>,
+) -> Result<AsyncRawResponse, Refusal> {
+    let from = origin(request.url());
+    if (200..=299).contains(&status) {
+        if answer.len() >= LONGEST_ANSWER {
+            return Err(answer::no_token(&from));
+        }
+        if matches!(peer, Peer::Authority) {
+            answer::granted(&from, &answer)?;
+        }
+        return Ok(AsyncRawResponse::from_bytes(status.into(), Headers::new(), answer));
+    }
+    answer.truncate(LONGEST_ANSWER);
+    let secrets = secrets_of(request, sent(request)?);
+    Err(match peer {
+        Peer::Authority => answer::refused_by_authority(&from, status, &answer, &secrets),
+        Peer::Metadata { hinted } => {
+            answer::refused_by_metadata(&from, status, &answer, &secrets, hinted)
+        }
+    })
+}
+
+/// The body of a token request.
+fn sent(request: &Request) -> Result<&Bytes, Refusal> {
+    match request.body() {
+        Body::Bytes(body) => Ok(body),
+        Body::SeekableStream(_) => Err(unexpected(&origin(request.url()))),
     }
 }
 

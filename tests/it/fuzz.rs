@@ -67,6 +67,7 @@ replays! {
     printable
     retry_after
     stored_row
+    token_answer
 }
 
 #[test]

@@ -105,6 +105,29 @@ fn only_a_whole_token_is_granted() {
 }
 
 #[test]
+fn what_azure_identity_would_read_otherwise_is_no_token() {
+    for bad in [
+        // The fields in an order of ours; `azure_identity` has another.
+        r#"["canary",3599]"#,
+        r#"{"access_token":"canary","expires_in":3599,"ext_expires_in":"3599"}"#,
+        r#"{"access_token":"canary","expires_in":3599,"token_type":5}"#,
+        r#"{"access_token":"canary","expires_in":3599,"token_type":"a","token_type":"b"}"#,
+    ] {
+        let refusal = granted(FROM, bad.as_bytes()).unwrap_err();
+        assert_eq!(refusal, no_token(FROM), "{bad}");
+    }
+    let least = r#" {"access_token":"canary","expires_in":3599}"#;
+    assert_eq!(granted(FROM, least.as_bytes()), Ok(()));
+}
+
+#[test]
+fn a_code_is_told_where_the_sentence_has_one_that_begins_like_it() {
+    let body = json!({"error_description": "AADSTS7000215: Words.", "error_codes": [70_002]});
+    let refusal = authority(400, &body.to_string());
+    assert!(refusal.problem.starts_with("AADSTS70002: AADSTS7000215: Words."), "{refusal:?}");
+}
+
+#[test]
 fn a_metadata_service_that_is_not_azures_is_no_managed_identity() {
     for status in [401, 403, 404, 405] {
         assert!(metadata(status, "<html>", false).absent, "{status}");

@@ -4,6 +4,7 @@
 //! A check that only waits for a panic misses most of what can go wrong, so each compares with a second
 //! reading of the same input that shares no code with the first.
 
+mod json;
 mod text;
 
 pub mod config_file;
@@ -15,3 +16,4 @@ pub mod next_link;
 pub mod printable;
 pub mod retry_after;
 pub mod stored_row;
+pub mod token_answer;
