@@ -149,6 +149,13 @@ impl Permit {
         self.token
     }
 
+    /// How long from now the POST may still leave: nothing, once it is too late. What comes before
+    /// its first byte, such as connecting, has to be over by then.
+    #[must_use]
+    pub fn time_to_leave(&self, now: Tick) -> Duration {
+        now.until(self.send_before)
+    }
+
     /// How long the POST may take if it is sent now; `None` when it is too late to send it.
     ///
     /// The lease must outlast the POST's deadline, whole: `Some` is never less than the request

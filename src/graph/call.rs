@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{
     Method, Request, Response, Url,
-    header::{DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AGE, CACHE_CONTROL, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
@@ -61,6 +61,8 @@ pub(super) struct Head {
     pub(super) date: Option<Timestamp>,
     pub(super) retry_after: Option<Duration>,
     pub(super) location: Option<String>,
+    /// How long a cache had it; nothing where it came straight from Graph.
+    pub(super) age: Duration,
     request_id: Option<String>,
 }
 
@@ -79,6 +81,7 @@ impl Head {
             date,
             retry_after: wait(headers, status, date, now),
             location: text(headers, &LOCATION).map(str::to_owned),
+            age: age(headers),
             request_id,
         }
     }
@@ -89,6 +92,13 @@ impl Head {
         let request_id = self.request_id.clone();
         reply::read(self.status, request_id, &body, token.secret.expose_secret())
     }
+}
+
+/// What an `Age` says; one that is there and cannot be read is older than any read may be.
+fn age(headers: &HeaderMap) -> Duration {
+    let Some(age) = headers.get(AGE) else { return Duration::ZERO };
+    let seconds = age.to_str().ok().and_then(|age| age.trim().parse().ok());
+    seconds.map_or(Duration::MAX, Duration::from_secs)
 }
 
 /// Told to wait, and not told how long in a way that can be read: a minute, which is what Graph's
@@ -161,6 +171,8 @@ impl HttpGraph {
         let mut request = self
             .request(Method::GET, url.clone(), &token, id)
             .map_err(|unsigned| self.unsigned(unsigned))?;
+        // A start may rest on no cache's memory.
+        request.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         *request.timeout_mut() = Some(time);
         let response = match self.clients.reads.execute(request).await {
             Ok(response) => response,
@@ -177,6 +189,7 @@ impl HttpGraph {
         };
         trail.cost.requests = trail.cost.requests.saturating_add(1);
         let head = Head::of(&response, self.clock.wall(), &token, &mut trail.cost);
+        trail.began = began.before(head.age);
         if head.status == 200 {
             return match body::read(response, LONGEST_BODY).await {
                 Ok(body) => Ok(Tried::Done(body)),

@@ -31,11 +31,21 @@ pub(super) struct Clients {
     /// For GETs. Keeps its connections, for controllers that live for months.
     pub(super) reads: Client,
     /// For the POST.
-    pub(super) start: Client,
+    pub(super) starts: Starts,
+}
+
+/// Makes the client of each POST: a new one, since how long it may take to connect is another each
+/// time.
+#[derive(Clone)]
+pub(super) struct Starts {
+    /// A clone shares the cache of TLS sessions, so the POST's own connection resumes the read's.
+    tls: rustls::ClientConfig,
+    origin: Origin,
+    connect_timeout: Duration,
 }
 
 impl Clients {
-    /// Builds both. Costs less than a tenth of a millisecond; reading the machine's certificates,
+    /// Builds what both need. A client costs less than a tenth of a millisecond; reading the machine's certificates,
     /// which costs forty times that, is the maker of `tls`'s business and done once.
     pub(super) fn build(
         settings: &GraphSettings,
@@ -50,17 +60,26 @@ impl Clients {
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(ping)
             .build()?;
-        // The clone shares the cache of TLS sessions, so the POST's own connection resumes the
-        // read's.
-        let start = basic(tls, origin)
+        let connect_timeout = settings.connect_timeout.min(settings.request_timeout / 2);
+        let starts = Starts { tls, origin: origin.clone(), connect_timeout };
+        // What is wrong with the settings shows now, and not at the first start.
+        let _client: Client = starts.client(connect_timeout)?;
+        Ok(Self { reads, starts })
+    }
+}
+
+impl Starts {
+    /// A client for one POST, which leaves within `left` or not at all: a connection that does not
+    /// stand by then is given up.
+    pub(super) fn client(&self, left: Duration) -> Result<Client, reqwest::Error> {
+        basic(self.tls.clone(), &self.origin)
             // Without a pool a POST never meets a connection that the server is just closing, and
             // shares none over HTTP/2.
             .pool_max_idle_per_host(0)
             // Half a request at the most. A connect that fails by its own deadline proves that
             // nothing was sent; one that is cut by the deadline of the whole request proves nothing.
-            .connect_timeout(settings.connect_timeout.min(settings.request_timeout / 2))
-            .build()?;
-        Ok(Self { reads, start })
+            .connect_timeout(self.connect_timeout.min(left))
+            .build()
     }
 }
 

@@ -41,12 +41,16 @@ impl HttpGraph {
         if let Some((status, wait)) = self.quiet.left(now) {
             return StartReply::HeldBack { status, wait };
         }
-        // Nothing that takes time may come between this check and the request.
+        let Ok(client) = self.clients.starts.client(permit.time_to_leave(now)) else {
+            return unsent("there is no HTTP client for it");
+        };
+        // Nothing that takes time may come between this check and the request. Connecting does take
+        // time, and ends when the permit does.
         let Some(time) = permit.time_left(self.clock.tick()) else {
             return StartReply::TooLate;
         };
         *request.timeout_mut() = Some(time);
-        match self.clients.start.execute(request).await {
+        match client.execute(request).await {
             Ok(response) => {
                 cost.requests = 1;
                 self.answered(response, &token, cost).await

@@ -78,12 +78,17 @@ impl Attempt {
         }
         // The intent counts, so an ask inside the cool-down would be deferred for that.
         let wait = retry_after.unwrap_or(end::THROTTLED_WITHOUT_A_WORD);
+        // A 503 may come from a gateway behind which the request went on.
+        let so = match reply.status {
+            429 => "nothing was started",
+            _ => "whether it worked, the next ask reads first",
+        };
         End {
             reason: Some(Reason::Throttled),
             retry_after: Some(wait.max(self.request.policy.cooldown)),
             ..End::new(
                 OutcomeKind::Deferred,
-                format!("deferred: Graph answered the start with {reply}; nothing was started"),
+                format!("deferred: Graph answered the start with {reply}; {so}"),
             )
         }
     }

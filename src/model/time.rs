@@ -100,6 +100,12 @@ impl Tick {
         Self(self.0.saturating_add(span))
     }
 
+    /// The reading `span` earlier, or the first there is.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span))
+    }
+
     /// How long until `later`; zero when it has passed.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {

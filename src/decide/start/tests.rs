@@ -263,6 +263,8 @@ fn a_permit_ends_when_the_read_it_rests_on_is_too_old() {
     let permit = intent.permit(own(), tick(11)).expect("a permit");
     assert!(permit.time_left(tick(15)).is_some());
     assert_eq!(permit.time_left(tick(16)), None, "the read is six seconds old");
+    assert_eq!(permit.time_to_leave(tick(12)), Duration::from_secs(3));
+    assert_eq!(permit.time_to_leave(tick(16)), Duration::ZERO);
 }
 
 #[test]

@@ -19,21 +19,22 @@ use rustls::{
 };
 use startguard::{
     clock::SystemClock,
-    decide::StartReply,
+    decide::{Intent, StartReply},
     entropy::SystemEntropy,
     graph::HttpGraph,
     model::StatusCode,
-    ports::{Graph as _, GraphError},
+    ports::{Clock as _, Graph as _, GraphError},
+    testing::ManualClock,
     tls,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::AbortHandle,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Tokens, key, settings, soon, start};
+use super::{Tokens, key, permit, settings, soon, start};
 use crate::frame::frame;
 
 const HEADERS: u8 = 1;
@@ -253,4 +254,32 @@ async fn a_handshake_that_never_ends_proves_that_nothing_was_sent() {
     let (reply, cost) = start(&graph).await;
     assert_eq!(reply, StartReply::NotSent { problem: "connecting took too long".to_owned() });
     assert_eq!(cost.requests, 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_stands_too_late_carries_no_start() {
+    let server = Server::start(Play::Answers).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.wall()));
+    let permit = permit(clock.clone(), Duration::from_secs(5)).await;
+    // It ends in 300 ms; after its end the way to the server opens.
+    clock.advance(Intent::SEND_WITHIN - Duration::from_millis(300));
+    let opens = tokio::time::Instant::now() + Duration::from_millis(600);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let address = server.address;
+    let way = tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(address).await.unwrap();
+        tokio::time::sleep_until(opens).await;
+        // An error is the client's having gone away.
+        drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+    });
+    let (tls, identity) = (server.trusted(), Arc::new(Tokens::default()));
+    let graph =
+        HttpGraph::new(settings(&origin), tls, identity, clock, Arc::new(SystemEntropy)).unwrap();
+    graph.authorize().await.unwrap();
+    let (reply, cost) = graph.start(permit).await;
+    assert_eq!(reply, StartReply::NotSent { problem: "connecting took too long".to_owned() });
+    way.await.unwrap();
+    assert_eq!((cost.requests, server.posts()), (0, 0));
 }

@@ -9,6 +9,7 @@ use startguard::{
     graph::LONGEST_BODY,
     model::{Job, StatusCode},
     ports::{Clock as _, Graph as _, GraphError, Told},
+    testing::ManualClock,
 };
 
 use super::{
@@ -52,12 +53,32 @@ async fn a_read_says_who_asks_and_what_it_cost() {
     assert!(heard.head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{heard:?}");
     assert_eq!(heard.header("authorization"), Some("Bearer canary-token-0"));
     assert_eq!(heard.header("accept"), Some("application/json"));
+    assert_eq!(heard.header("cache-control"), Some("no-cache"));
     let agent = format!("startguard/{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(heard.header("user-agent"), Some(agent.as_str()));
     let id = heard.header("client-request-id").unwrap();
     assert!(uuid::Uuid::try_parse(id).is_ok(), "{id}");
     // Nothing is unpacked, so nothing packed is asked for.
     assert_eq!(heard.header("accept-encoding"), None);
+}
+
+#[tokio::test]
+async fn what_a_cache_remembers_is_as_old_as_it_says() {
+    let body = r#"{"id":"x","status":{"code":"Paused"}}"#;
+    for (age, least) in [("0", 0), ("7", 7), ("soon", 3_600), ("-1", 3_600)] {
+        let server = Server::answering(answer(200, &[("Age", age)], body)).await;
+        let clock = Arc::new(ManualClock::new(SystemClock.wall()));
+        clock.advance(Duration::from_secs(86_400));
+        let told = graph_of(settings(&server.origin()), Arc::new(Tokens::default()), clock.clone())
+            .job(&key(), clock.tick().after(Duration::from_secs(20)))
+            .await;
+        assert_eq!(told.result.unwrap().code, StatusCode::Paused);
+        let old = told.began.until(clock.tick());
+        assert!(
+            old >= Duration::from_secs(least) && (least > 0 || old.is_zero()),
+            "{age}: {old:?}"
+        );
+    }
 }
 
 #[tokio::test]
