@@ -146,6 +146,10 @@ fn sqlite(
     if path.contains('?') || path.starts_with("file:") {
         return Err(written.refuse("has parameters, which a path has not", REMEDY));
     }
+    // White space at an edge comes from a quote or a line's end more often than from a name.
+    if path.trim() != path {
+        return Err(written.refuse("begins or ends with white space", REMEDY));
+    }
     if path.is_empty() || path.ends_with('/') || matches!(path, "." | ".." | "~") {
         return Err(written.refuse("names no file", REMEDY));
     }

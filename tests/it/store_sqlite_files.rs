@@ -342,6 +342,47 @@ async fn a_link_to_a_ledger_leads_to_that_ledger() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_ledger_of_two_names_is_refused_and_not_touched() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let (path, other) = (folder.path().join("ledger.db"), folder.path().join("other.db"));
+    ledger(&path).await?;
+    fs::hard_link(&path, &other)?;
+    refused(&path, "has 2 names (hard links)", "leave it the one").await;
+    refused(&other, "has 2 names (hard links)", "leave it the one").await;
+    fs::remove_file(&other)?;
+    put(&sqlite(&path), job_change(&job("a"), 5, &[6])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_ledger_that_is_mounted_by_itself_is_refused_and_its_folder_is_not() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("a/ledger.db");
+    fs::create_dir(folder.path().join("a"))?;
+    ledger(&path).await?;
+    // In name spaces of its own, so that nobody else sees the mounts and they end with the shell.
+    let script = "set -e; cd \"$1\"; mkdir b c; touch b/ledger.db
+        mount --bind a/ledger.db b/ledger.db; mount --bind a c; echo mounted
+        STARTGUARD_STORE=sqlite:b/ledger.db \"$2\" store check 2>&1 || true; echo folder
+        STARTGUARD_STORE=sqlite:c/ledger.db \"$2\" store check 2>&1";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .args([folder.path(), Path::new(env!("CARGO_BIN_EXE_startguard"))])
+        .output()?;
+    let said = String::from_utf8(output.stdout)?;
+    let Some((_, checked)) = said.split_once("mounted\n") else {
+        println!("skipped: this user may not mount: {}", String::from_utf8_lossy(&output.stderr));
+        return Ok(());
+    };
+    let (file, whole) = checked.split_once("folder\n").ok_or(said.clone())?;
+    assert!(file.contains("is mounted by itself"), "{said}");
+    assert!(file.contains("mount the folder that it is in"), "{said}");
+    assert!(output.status.success() && whole.contains("ok"), "{said}");
+    Ok(())
+}
+
 /// What a plain user may be kept from: which mode the ledger's file and folder have, and whether
 /// there is a ledger.
 const KEPT_FROM: &[(&str, u32, u32, bool)] = &[
