@@ -241,5 +241,6 @@ async fn a_server_that_is_killed_at_any_moment_of_starts_forgets_nothing() {
             crashes * PROCESSES
         );
         assert_eq!(field.emulator.violations(), 0);
+        assert!(met > 0 && sent > 0, "it was never in the middle of anything: {met} {sent}");
     });
 }
