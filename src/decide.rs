@@ -14,7 +14,7 @@ mod preflight;
 mod start;
 
 pub use breaker::{probe, read_failed, read_worked, throttled};
-pub use look_back::{Deferral, Refusal, View, holder, look_back};
+pub use look_back::{Deferral, Refusal, View, clock_behind, holder, look_back};
 pub use operator::{hold, release, reset};
 pub use outcome::{Settlement, StartReply, Unsent, record_outcome, settle};
 pub use pace::{Quota, Turn, take_turn};

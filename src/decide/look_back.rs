@@ -63,11 +63,8 @@ pub fn look_back(policy: &Policy, view: View<'_>, own: Option<AttemptId>) -> Res
     if let Some(held) = on_hold(view.job.hold.as_ref(), view.as_of) {
         return Err(Refusal::Defer(held));
     }
-    if let Some(latest) = view.latest_entry {
-        let behind = view.as_of.behind(latest);
-        if behind > CLOCK_TOLERANCE {
-            return Err(Refusal::ClockBehind(behind));
-        }
+    if let Some(behind) = clock_behind(view.as_of, view.latest_entry) {
+        return Err(Refusal::ClockBehind(behind));
     }
     let hindrances = [
         lease_held(view, own),
@@ -81,6 +78,13 @@ pub fn look_back(policy: &Policy, view: View<'_>, own: Option<AttemptId>) -> Res
         Some(deferral) => Err(Refusal::Defer(deferral)),
         None => Ok(()),
     }
+}
+
+/// By how much a clock stands before the newest entry; `None` where it is no more than time services
+/// step back by.
+#[must_use]
+pub fn clock_behind(as_of: &Moment, latest_entry: Option<Timestamp>) -> Option<Duration> {
+    latest_entry.map(|latest| as_of.behind(latest)).filter(|behind| *behind > CLOCK_TOLERANCE)
 }
 
 /// The job's newest intent, if what became of it is unknown and its cool-down is not over.

@@ -96,7 +96,8 @@ impl End {
             Reason::StoreUnavailable,
             format!("the clock stands {by} before the newest journal entry: it ran backwards"),
             "set the clock right (`startguard doctor` compares it with Graph's); starts stay off \
-             until it has passed that entry",
+             until it has passed that entry; if it is right now, and was wrong then, \
+             `startguard reset JOB --reason TEXT` says so",
         )
     }
 }

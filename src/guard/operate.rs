@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Conflicts, Guard, end};
 use crate::{
     decide,
-    model::{Actor, EntryKind, JobRecord, JobRef, Moment, NewEntry, Timestamp},
-    ports::{Change, Commit, JobWrite, StoreError},
+    model::{Actor, EntryKind, JobRecord, JobRef, NewEntry, Timestamp},
+    ports::{Change, Commit, JobWrite, Snapshot, StoreError},
 };
 
 /// What was done.
@@ -18,8 +18,14 @@ pub enum Operated {
     Released,
     /// There was no hold to lift.
     NotHeld,
-    /// So many starts no longer count.
-    Reset(usize),
+    /// The budget is given back.
+    Reset {
+        /// So many starts no longer count.
+        forgiven: usize,
+        /// The clock stood so far before the newest entry, which kept all starts off. It counts as
+        /// right from now on.
+        clock_was_behind: Option<Duration>,
+    },
 }
 
 /// Why it was not done.
@@ -53,7 +59,8 @@ impl Guard {
         reason: &str,
         lasts: Option<Duration>,
     ) -> Result<Operated, OperateError> {
-        self.operate(job, actor, EntryKind::Hold, Some(reason), |record, as_of| {
+        self.operate(job, actor, EntryKind::Hold, Some(reason), |snapshot| {
+            let (record, as_of) = (snapshot.job.record.clone(), &snapshot.as_of);
             let held = decide::hold(record, as_of, actor.clone(), reason.to_owned(), lasts);
             let until = lasts.map(|span| as_of.at.saturating_add(span).unwrap_or(Timestamp::MAX));
             (Some(held), Operated::Held(until))
@@ -66,8 +73,8 @@ impl Guard {
     /// # Errors
     /// When the store cannot take it; the hold then stands.
     pub async fn release(&self, job: &JobRef, actor: &Actor) -> Result<Operated, OperateError> {
-        self.operate(job, actor, EntryKind::Release, None, |record, as_of| {
-            match decide::release(record, as_of) {
+        self.operate(job, actor, EntryKind::Release, None, |snapshot| {
+            match decide::release(snapshot.job.record.clone(), &snapshot.as_of) {
                 Some(released) => (Some(released), Operated::Released),
                 None => (None, Operated::NotHeld),
             }
@@ -77,6 +84,9 @@ impl Guard {
 
     /// Gives the job its start budget back; never the cool-down, a hold or the journal.
     ///
+    /// It is a person's word, so its entry is dated by the clock as it is, also where that stands
+    /// before the newest entry: for every job of the store the clock then counts as right.
+    ///
     /// # Errors
     /// When the store cannot take it; the budget is then as it was.
     pub async fn reset(
@@ -85,9 +95,10 @@ impl Guard {
         actor: &Actor,
         reason: &str,
     ) -> Result<Operated, OperateError> {
-        self.operate(job, actor, EntryKind::Reset, Some(reason), |record, _| {
-            let (record, forgiven) = decide::reset(record);
-            (Some(record), Operated::Reset(forgiven))
+        self.operate(job, actor, EntryKind::Reset, Some(reason), |snapshot| {
+            let (record, forgiven) = decide::reset(snapshot.job.record.clone());
+            let clock_was_behind = decide::clock_behind(&snapshot.as_of, snapshot.latest_entry);
+            (Some(record), Operated::Reset { forgiven, clock_was_behind })
         })
         .await
     }
@@ -98,13 +109,13 @@ impl Guard {
         actor: &Actor,
         kind: EntryKind,
         note: Option<&str>,
-        rewrite: impl Fn(JobRecord, &Moment) -> (Option<JobRecord>, Operated) + Send,
+        rewrite: impl Fn(&Snapshot) -> (Option<JobRecord>, Operated) + Send,
     ) -> Result<Operated, OperateError> {
         let parts = &self.core.parts;
         let mut conflicts = Conflicts::default();
         loop {
             let snapshot = parts.store.load(&job.key, &parts.tenant).await?;
-            let (record, operated) = rewrite(snapshot.job.record, &snapshot.as_of);
+            let (record, operated) = rewrite(&snapshot);
             let Some(record) = record else {
                 return Ok(operated);
             };

@@ -36,7 +36,8 @@ pub struct Snapshot {
     /// The **store's** clock at the read.
     pub as_of: Moment,
     /// When the newest entry of the whole journal was written, by the same clock. A clock that
-    /// stands before it ran backwards.
+    /// stands before it ran backwards, and whatever is written meanwhile, it stays behind (see
+    /// [`JobWrite::entries`]).
     pub latest_entry: Option<Timestamp>,
 }
 
@@ -49,7 +50,9 @@ pub struct JobWrite {
     pub expected: Version,
     /// The new value.
     pub record: JobRecord,
-    /// Entries of this job's, appended in order in the same transaction.
+    /// Entries of this job's, appended in order in the same transaction, and dated by the store's
+    /// clock, but never before the newest entry of the whole journal. Only a reset is dated by the
+    /// clock as it is.
     pub entries: Vec<NewEntry>,
 }
 

@@ -1,7 +1,7 @@
 //! A job's chain of journal entries while it grows.
 
 use super::{fault::Fault, text};
-use crate::model::{JournalHash, NewEntry, Timestamp};
+use crate::model::{EntryKind, JournalHash, NewEntry, Timestamp};
 
 /// The end of a job's chain: how many entries, and the hash of the last one. It is kept beside the
 /// job's record, so that a chain which was cut short shows.
@@ -19,6 +19,21 @@ pub(super) struct Link {
     pub(super) at: i64,
     pub(super) body: String,
     pub(super) hash: JournalHash,
+}
+
+/// When entries written together count as written, by a clock that says `now`, where the newest entry
+/// of the whole journal was written at `newest`.
+///
+/// Never before that one: starts stay off while the clock stands behind the newest entry, and nothing
+/// that is written meanwhile may make the wrong clock look right. But a reset takes the clock as it
+/// is: by it a person says that the clock is right, and the newest entry's was not.
+pub(super) fn written_at(
+    entries: &[NewEntry],
+    now: Timestamp,
+    newest: Option<Timestamp>,
+) -> Timestamp {
+    let is_reset = entries.iter().any(|entry| entry.kind == EntryKind::Reset);
+    newest.filter(|_| !is_reset).map_or(now, |newest| newest.max(now))
 }
 
 impl Default for Chain {

@@ -10,14 +10,17 @@ use async_trait::async_trait;
 
 use super::{
     audit::{Audit, StoredEntry},
-    chain::{Chain, Link},
+    chain::{Chain, Link, written_at},
     checkpoint::Checkpoint,
     fault::Fault,
     prune, text,
 };
 use crate::{
     decide::Receipt,
-    model::{HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Verification},
+    model::{
+        HistoryQuery, JobKey, JournalEntry, Moment, TenantKey, TenantRecord, Timestamp,
+        Verification,
+    },
     ports::{
         self, Change, Clock, Commit, Contents, Filled, Finding, Pruned, Snapshot, Store,
         StoreError, StoreReport, StoredLink, StoredTenant, Version, Versioned,
@@ -90,8 +93,12 @@ impl State {
                 Versioned { record, version: stored.version }
             }
         };
-        let newest = self.journal.last().map(|(_, link)| text::timestamp(link.at)).transpose()?;
-        Ok(Snapshot { job, tenant: self.tenant(tenant)?, as_of, latest_entry: newest })
+        let latest_entry = self.latest_entry()?;
+        Ok(Snapshot { job, tenant: self.tenant(tenant)?, as_of, latest_entry })
+    }
+
+    fn latest_entry(&self) -> Result<Option<Timestamp>, Fault> {
+        self.journal.last().map(|(_, link)| text::timestamp(link.at)).transpose()
     }
 
     fn commit(&mut self, change: Change, now: &Moment) -> Result<Commit, Fault> {
@@ -106,8 +113,9 @@ impl State {
             }
             let checkpoint = stored.and_then(|stored| stored.checkpoint.clone());
             let mut chain = stored.map(|stored| stored.chain.clone()).unwrap_or_default();
+            let at = written_at(&write.entries, now.at, self.latest_entry()?);
             for entry in write.entries {
-                links.push((key.clone(), chain.append(&key, entry, now.at)?));
+                links.push((key.clone(), chain.append(&key, entry, at)?));
             }
             let record = text::seal(format_args!("the record of {key}"), &write.record)?;
             let version = Version(write.expected.0.saturating_add(1));

@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use startguard::{
     decide::Receipt,
-    model::{HistoryQuery, JobRecord, TenantRecord, Timestamp, Verification},
-    ports::{Change, Commit, Pruned, Store, Version},
+    model::{EntryKind, HistoryQuery, JobKey, JobRecord, TenantRecord, Timestamp, Verification},
+    ports::{Change, Commit, Pruned, Store, StoreError, Version},
     store::{MemoryStore, SqliteStore},
     testing::ManualClock,
 };
@@ -351,17 +351,59 @@ mod facts {
         Ok(())
     }
 
-    pub(super) async fn entries_tell_honest_time_when_the_clock_was_set_back<P: Place>() -> Outcome
-    {
+    fn reset(key: &JobKey, expected: u64, number: u128) -> Change {
+        let mut change = job_change(key, expected, &[number]);
+        let entries = change.job.iter_mut().flat_map(|job| &mut job.entries);
+        entries.for_each(|entry| entry.kind = EntryKind::Reset);
+        change
+    }
+
+    /// The times of all entries, newest first.
+    async fn times(store: &dyn Store) -> Result<Vec<Timestamp>, StoreError> {
+        let entries = store.history(&HistoryQuery::default()).await?;
+        Ok(entries.iter().map(|entry| entry.facts.at).collect())
+    }
+
+    pub(super) async fn no_entry_is_dated_before_the_newest<P: Place>() -> Outcome {
         let place = P::new();
         let store = place.open();
         put(&*store, job_change(&job("a"), 0, &[1])).await?;
-        let earlier: Timestamp = "2026-11-23T08:00:00Z".parse()?;
+        let earlier = start_of_time() - HOUR;
         place.clock().set_wall(earlier);
         let found = store.load(&job("a"), &tenant()).await?;
         assert_eq!((found.as_of.at, found.latest_entry), (earlier, Some(start_of_time())));
+        // Of whichever job they are, with the tenant's record or without.
         put(&*store, job_change(&job("a"), 1, &[2])).await?;
+        put(&*store, both(&job("b"), 0, 0, &[3, 4])).await?;
+        place.clock().advance(HOUR / 2);
+        put(&*store, job_change(&job("c"), 0, &[5])).await?;
+        let found = place.open().load(&job("c"), &tenant()).await?;
+        assert_eq!(
+            (found.as_of.at, found.latest_entry),
+            (earlier + HOUR / 2, Some(start_of_time()))
+        );
+        // And by the clock again, once it has passed it.
+        place.clock().advance(HOUR);
+        put(&*store, job_change(&job("a"), 2, &[6])).await?;
+        let mut expected = vec![start_of_time() + HOUR / 2];
+        expected.extend([start_of_time(); 5]);
+        assert_eq!(times(&*store).await?, expected);
+        assert_eq!(store.verify().await?.broken, None);
+        Ok(())
+    }
+
+    pub(super) async fn a_reset_is_dated_by_the_clock_as_it_is<P: Place>() -> Outcome {
+        let place = P::new();
+        let store = place.open();
+        put(&*store, job_change(&job("a"), 0, &[1])).await?;
+        let earlier = start_of_time() - HOUR;
+        place.clock().set_wall(earlier);
+        put(&*store, reset(&job("b"), 0, 2)).await?;
         assert_eq!(store.load(&job("a"), &tenant()).await?.latest_entry, Some(earlier));
+        place.clock().advance(Duration::from_secs(1));
+        put(&*store, job_change(&job("a"), 1, &[3])).await?;
+        let expected = [earlier + Duration::from_secs(1), earlier, start_of_time()];
+        assert_eq!(times(&*store).await?, expected);
         assert_eq!(store.verify().await?.broken, None);
         Ok(())
     }
@@ -450,6 +492,7 @@ mod facts {
         Ok(())
     }
 
+    const HOUR: Duration = Duration::from_hours(1);
     const DAY: Duration = Duration::from_hours(24);
 
     /// Entries 1 to 3, those of ten days later 4 and 5; all but the first three are young.
@@ -521,8 +564,9 @@ mod facts {
         put(&*store, job_change(&job("a"), 0, &[1])).await?;
         place.clock().advance(20 * DAY);
         put(&*store, job_change(&job("a"), 1, &[2])).await?;
+        // A clock that was ahead, as a person says.
         place.clock().set_wall(start_of_time());
-        put(&*store, job_change(&job("a"), 2, &[3])).await?;
+        put(&*store, reset(&job("a"), 2, 3)).await?;
         place.clock().advance(20 * DAY);
         put(&*store, job_change(&job("a"), 3, &[4])).await?;
         assert_eq!(store.prune(DAY, 100).await?, Pruned { entries: 1, more: false });
@@ -598,7 +642,8 @@ macro_rules! contract {
             the_receipt_is_for_the_attempt_of_the_last_entry,
             an_empty_change_is_done_and_changes_nothing,
             a_load_tells_the_stores_time_and_the_newest_entrys,
-            entries_tell_honest_time_when_the_clock_was_set_back,
+            no_entry_is_dated_before_the_newest,
+            a_reset_is_dated_by_the_clock_as_it_is,
             each_job_has_a_chain_of_its_own,
             history_is_newest_first_and_filtered,
             an_entry_is_read_back_as_it_was_written,

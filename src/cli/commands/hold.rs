@@ -80,11 +80,17 @@ pub(super) fn tell(
         ),
         Operated::Released => ("released".to_owned(), None),
         Operated::NotHeld => ("was not on hold; nothing changed".to_owned(), None),
-        Operated::Reset(forgiven) => (
+        Operated::Reset { forgiven, clock_was_behind } => (
             format!(
                 "budget given back; {forgiven} earlier start(s) no longer count; the cool-down stands"
             ),
-            None,
+            clock_was_behind.map(|behind| {
+                format!(
+                    "see that the clock is right: it stood {} before the newest journal entry, \
+                     which kept the starts of every job off, and counts as right from now on",
+                    render::span(behind)
+                )
+            }),
         ),
     };
     let mut text = format!("{}: {said}\n", toned(&found.typed, Tone::Strong));
@@ -103,8 +109,13 @@ fn as_json(found: &Found, done: &Operated) -> Value {
         }
         Operated::Released => json!({"job": job, "action": "release", "changed": true}),
         Operated::NotHeld => json!({"job": job, "action": "release", "changed": false}),
-        Operated::Reset(forgiven) => {
-            json!({"job": job, "action": "reset", "changed": true, "forgiven": forgiven})
+        Operated::Reset { forgiven, clock_was_behind } => {
+            let mut done =
+                json!({"job": job, "action": "reset", "changed": true, "forgiven": forgiven});
+            if let Some(behind) = clock_was_behind {
+                done["clockWasBehindSeconds"] = json!(behind.as_secs());
+            }
+            done
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Sql {
     pub(super) write_job: String,
     pub(super) write_tenant: String,
     pub(super) append: String,
+    /// The clock, and when the newest entry was written, for those that are appended.
+    pub(super) clock: String,
     /// Compare and swap in one statement, for a record that comes without entries.
     pub(super) swap_job: String,
     pub(super) swap_new_job: String,
@@ -120,6 +122,10 @@ impl Sql {
             write_tenant: format!(
                 "UPDATE {name}.tenants SET version = version + 1, record = $2 WHERE key = $1"
             ),
+            clock: format!(
+                "SELECT coalesce($1, {CLOCK}),
+                        (SELECT at FROM {name}.journal ORDER BY seq DESC LIMIT 1)"
+            ),
             append: format!(
                 "INSERT INTO {name}.journal (job, place, at, body, hash)
                  SELECT $1, place, $2, body, hash
@@ -202,7 +208,7 @@ impl Sql {
         const APPEND: &[Type] =
             &[Type::TEXT, Type::INT8, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY];
         [
-            (&self.now, &[Type::INT8][..]),
+            (&self.clock, &[Type::INT8][..]),
             (&self.load, &[Type::TEXT, Type::TEXT, Type::INT8]),
             (&self.load_tenant, LOCK),
             (&self.place_job, KEY),

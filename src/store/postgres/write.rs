@@ -19,10 +19,10 @@ use super::{
     },
 };
 use crate::{
-    model::JournalHash,
+    model::{JournalHash, Timestamp},
     ports::{Change, JobWrite, TenantWrite, Version},
     store::{
-        chain::{Chain, Link},
+        chain::{Chain, Link, written_at},
         fault::Fault,
         text,
     },
@@ -260,11 +260,13 @@ impl Writer<'_> {
         // caller read the record again: its entries are in the journal and are not written twice.
         let there = self.is_any_there(session, &key, marks).await?;
         let entries = if there { &[] } else { job.entries.as_slice() };
-        let Locked { mut chain, at } = locked;
+        let Locked { mut chain, now, newest } = locked;
+        let at = written_at(entries, now, newest);
         let mut links = Vec::new();
         for entry in entries {
-            links.push(chain.append(&key, entry.clone(), text::timestamp(at)?)?);
+            links.push(chain.append(&key, entry.clone(), at)?);
         }
+        let at = text::nanoseconds(at)?;
         let record = text::seal(format_args!("the record of {key}"), &job.record)?;
         let mark = match links.last() {
             Some(last) => Mark::Entry { place: last.index, hash: last.hash.clone() },
@@ -302,8 +304,10 @@ impl Writer<'_> {
         Ok(Written::Yes)
     }
 
-    /// Locks the rows if they have the versions expected. The clock is read once they are held, so
-    /// that entries are in the order of their times.
+    /// Locks the rows if they have the versions expected. The clock and the newest entry's time are
+    /// read once they are held, so that a job's entries are in the order of their times. Those of
+    /// two jobs that are written at the same moment do not see each other, and may differ by the
+    /// length of a transaction.
     async fn lock_rows(
         &self,
         session: &Session,
@@ -340,7 +344,7 @@ impl Writer<'_> {
             },
             async {
                 let values = [(&self.now as _, Type::INT8)];
-                Ok::<_, Trouble>(session.query_one(&self.sql.now, &values).await?)
+                Ok::<_, Trouble>(session.query_one(&self.sql.clock, &values).await?)
             },
         );
         begun?;
@@ -348,13 +352,15 @@ impl Writer<'_> {
         let row = row?;
         tenant_placed?;
         let tenant_holds = tenant_row?;
-        let at: i64 = clock?.try_get(0)?;
+        let clock = clock?;
         let (Some(row), true) = (row, tenant_holds) else {
             roll_back(session).await?;
             return Ok(None);
         };
         let chain = Chain { entries: count(row.try_get(0)?)?, head: JournalHash(row.try_get(1)?) };
-        Ok(Some(Locked { chain, at }))
+        let now = text::timestamp(clock.try_get(0)?)?;
+        let newest: Option<i64> = clock.try_get(1)?;
+        Ok(Some(Locked { chain, now, newest: newest.map(text::timestamp).transpose()? }))
     }
 
     async fn write_job(
@@ -413,7 +419,9 @@ impl Writer<'_> {
 #[derive(Debug)]
 struct Locked {
     chain: Chain,
-    at: i64,
+    now: Timestamp,
+    /// When the newest entry of the whole journal was written.
+    newest: Option<Timestamp>,
 }
 
 fn next(version: Version) -> Version {

@@ -7,7 +7,11 @@ use super::file::Identity;
 use crate::{
     model::{JobKey, JobRecord, JournalHash, TenantKey, TenantRecord, Timestamp},
     ports::{Change, JobWrite, TenantWrite, Version, Versioned},
-    store::{chain::Chain, fault::Fault, text},
+    store::{
+        chain::{Chain, written_at},
+        fault::Fault,
+        text,
+    },
 };
 
 /// An open ledger.
@@ -82,7 +86,8 @@ pub(super) fn try_to_write(ledger: &mut Ledger) -> Result<(), Fault> {
 }
 
 /// Writes a change whole, or not at all; false if an expected version does not hold any more.
-/// `now` is asked once the write lock is held, so that entries are in the order of their times.
+/// `now` is asked once the write lock is held, and no entry is dated before the newest
+/// ([`written_at`]), so that entries are in the order of their times.
 pub(super) fn commit(
     ledger: &mut Ledger,
     change: Change,
@@ -127,11 +132,15 @@ fn write_job(connection: &Connection, write: JobWrite, now: Timestamp) -> Result
     if version != write.expected {
         return Ok(false);
     }
+    let at = match write.entries.is_empty() {
+        true => now,
+        false => written_at(&write.entries, now, latest_entry(connection)?),
+    };
     let mut insert = connection.prepare_cached(
         "INSERT INTO journal (job, place, at, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for entry in write.entries {
-        let link = chain.append(&key, entry, now)?;
+        let link = chain.append(&key, entry, at)?;
         insert.execute((&key, number(link.index)?, link.at, link.body, link.hash.0))?;
     }
     let record = text::seal(format_args!("the record of {key}"), &write.record)?;
@@ -143,6 +152,14 @@ fn write_job(connection: &Connection, write: JobWrite, now: Timestamp) -> Result
         )?
         .execute((&key, next(version)?, record, number(chain.entries)?, chain.head.0))?;
     Ok(true)
+}
+
+fn latest_entry(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let at: Option<i64> = connection
+        .prepare_cached("SELECT at FROM journal ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    at.map(text::timestamp).transpose()
 }
 
 fn write_tenant(connection: &Connection, write: &TenantWrite) -> Result<bool, Fault> {

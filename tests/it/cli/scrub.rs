@@ -11,7 +11,7 @@ static FILTERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b\d\d:\d\d:\d\d UTC", "[time]"),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]"),
         (r", in \d+[dhms]( \d+[dhms])?\b", ", in [span]"),
-        (r"\bstands [0-9dhms ]+ before\b", "stands [span] before"),
+        (r"\b(stands|stood) [0-9dhms ]+ before\b", "$1 [span] before"),
         (r"\bask again in \d+[dhms]( \d+[dhms])?", "ask again in [span]"),
         (r"\b\d+[dhms]( \d+[dhms])? ago\b", "[span] ago"),
         (r"\btester@[^\s,:)]+", "tester@[host]"),

@@ -415,8 +415,27 @@ async fn a_clock_that_ran_backwards_past_the_journal_lets_no_request_out() {
     --- stdout
     8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: failed (storeUnavailable)
       the clock stands [span] before the newest journal entry: it ran backwards
-      next: set the clock right (`startguard doctor` compares it with Graph's); starts stay off until it has passed that entry
+      next: set the clock right (`startguard doctor` compares it with Graph's); starts stay off until it has passed that entry; if it is right now, and was wrong then, `startguard reset 8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job --reason TEXT` says so
     ");
     assert_eq!(start_json(&desk).await.ended(1).outcome(), "failed/storeUnavailable");
     assert_eq!(desk.cost(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_reset_says_that_the_clock_is_right_and_what_that_means() {
+    let desk = Desk::paused().await;
+    desk.run(&["hold", &job("job"), "--for", "1ms", "--reason", "x"]).await.ended(0);
+    desk.host.tamper("UPDATE journal SET at = at + 7200000000000");
+    let reset = ["reset", &job("job"), "--reason", "the clock was ahead"];
+    assert_snapshot!(desk.run(&reset).await.told(), @r"
+    exit 0
+    --- stdout
+    8a41d2c7-30b1-4b62-9f5a-0c7d1e2f3a4b/job: budget given back; 0 earlier start(s) no longer count; the cool-down stands
+      next: see that the clock is right: it stood [span] before the newest journal entry, which kept the starts of every job off, and counts as right from now on
+    ");
+    assert_eq!(start_json(&desk).await.ended(0).outcome(), "started");
+    desk.host.tamper("UPDATE journal SET at = at + 7200000000000");
+    let told = desk.json(&reset).await.ended(0).only();
+    let behind = told["clockWasBehindSeconds"].as_u64().expect("seconds");
+    assert!((7_000..=7_200).contains(&behind), "{behind}");
 }

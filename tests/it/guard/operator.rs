@@ -49,7 +49,7 @@ async fn a_reset_gives_the_budget_back_and_not_the_cooldown() {
     world.graph.set(&key(), paused());
     assert_eq!(told(&world.start().await), deferred(Reason::BudgetExhausted));
     let reset = world.guard.reset(&job(), &actor(), "target repaired").await.expect("done");
-    assert_eq!(reset, Operated::Reset(3));
+    assert_eq!(reset, Operated::Reset { forgiven: 3, clock_was_behind: None });
     assert_eq!(world.start().await.outcome, OutcomeKind::Started);
     world.guard.reset(&job(), &actor(), "again").await.expect("done");
     assert_eq!(told(&world.start().await), deferred(Reason::Cooldown));

@@ -82,7 +82,9 @@ pub(super) enum Step {
     Hold(bool),
     /// An operator gives the budget back.
     Reset,
-    /// The store's clock is set back behind its newest entry, or right again.
+    /// The store's clock is set back behind its newest entry, or right again. Nothing else changes
+    /// that: stores date no entry before the newest, so that what is written meanwhile leaves the
+    /// clock behind. A reset, which is a person's word that the clock is right, leaves it so here too.
     SetBack(bool),
     /// An intent to start another job of the tenant's is committed.
     Elsewhere,

@@ -179,7 +179,7 @@ pub(super) struct World {
     pub(super) tenant: [Option<u8>; MOST_TENANT],
     /// The judge's own memory of the tenant's intents.
     pub(super) intents: [Option<u8>; MOST_TENANT],
-    /// The store's clock stands behind its newest entry.
+    /// The store's clock stands behind its newest entry. No write ends that.
     pub behind: bool,
     pub broken: u16,
     /// Stale snapshots, kept under one planted fault alone (a commit that ignores versions).
