@@ -311,4 +311,12 @@ async fn a_start_held_back_by_what_another_call_was_told_is_given_back() {
     assert_eq!((answer.retry_after_seconds, answer.graph.starts), (Some(30), 0));
     assert_eq!(world.journal().await, ["intent", "outcome deferred throttled"]);
     assert_eq!(world.start().await.outcome, OutcomeKind::Started);
+    // Where the store does not take it back it counts, and the cool-down is the longer wait.
+    let world = World::new();
+    world.graph.next_start(StartStep::Answers(StartReply::HeldBack { status, wait }));
+    (6..=10).for_each(|call| world.store.fault_at(call, StoreFault::Away));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), deferred(Reason::Throttled));
+    assert_eq!((answer.retry_after_seconds, answer.graph.starts), (Some(600), 0));
+    assert!(answer.remedy.is_some_and(|remedy| remedy.ends_with("so it counts")));
 }
