@@ -7,6 +7,7 @@ use super::{
     Conflicts, Core, Guard, Request,
     attempt::{Attempt, no, view},
     end::{self, End},
+    record::{RECORD_AGAIN_AFTER, RECORD_TRIES},
     share::Waited,
 };
 use crate::{
@@ -283,39 +284,51 @@ impl Core {
         }
         match ill {
             Some(true) => {
-                self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+                self.note(1, |record, as_of| Some(decide::read_failed(record.clone(), as_of)))
+                    .await;
             }
             Some(false) if decide::read_worked(before).is_some() => {
-                self.note(|record, _| decide::read_worked(record)).await;
+                self.note(1, |record, _| decide::read_worked(record)).await;
             }
             Some(false) | None => {}
         }
     }
 
-    /// Keeps that Graph said to wait, for all who share the store.
+    /// Keeps that Graph said to wait, for all who share the store. Where it is lost, the next of them
+    /// asks at once, so it is tried as often as an outcome is.
     pub(super) async fn note_throttle(&self, status: u16, wait: Duration) {
-        self.note(|record, as_of| decide::throttled(record, as_of, status, wait)).await;
+        let rewrite = |record: &_, as_of: &_| decide::throttled(record, as_of, status, wait);
+        self.note(RECORD_TRIES, rewrite).await;
     }
 
     /// Keeps that a start could not even be sent.
     pub(super) async fn note_unsent(&self, unsent: Unsent<'_>) {
         match unsent {
             Unsent::NotReached(_) => {
-                self.note(|record, as_of| Some(decide::read_failed(record.clone(), as_of))).await;
+                self.note(1, |record, as_of| Some(decide::read_failed(record.clone(), as_of)))
+                    .await;
             }
             // Graph is there and well, or nobody asked it.
             Unsent::HeldBack { .. } | Unsent::TooLate => {}
         }
     }
 
-    /// Rewrites the tenant's record, if there is anything to rewrite. Best effort: where the store
-    /// is away, no start goes out anyway.
+    /// Rewrites the tenant's record, if there is anything to rewrite. Best effort, in so many tries:
+    /// where the store stays away, no start goes out anyway.
     async fn note(
         &self,
+        tries: u32,
         rewrite: impl Fn(&TenantRecord, &Moment) -> Option<TenantRecord> + Send + Sync,
     ) {
-        if let Err(error) = self.try_note(&rewrite).await {
-            tracing::warn!(error = %end::chain(&error), "Graph's health could not be recorded");
+        let mut failed = 0_u32;
+        while let Err(error) = self.try_note(&rewrite).await {
+            failed = failed.saturating_add(1);
+            let error = end::chain(&error);
+            tracing::warn!(error, failed, "what Graph's answer says of it could not be recorded");
+            if failed >= tries {
+                return;
+            }
+            self.parts.clock.sleep(RECORD_AGAIN_AFTER).await;
         }
     }
 

@@ -15,11 +15,12 @@ use crate::{
     ports::{Change, Commit, JobWrite, Snapshot, StoreError},
 };
 
-/// Tries at writing the outcome after a start: the store may be restarting.
-const RECORD_TRIES: u32 = 5;
+/// Tries at writing what must not be lost, the outcome after a start or Graph's word to wait: the
+/// store may be restarting.
+pub(super) const RECORD_TRIES: u32 = 5;
 
 /// Pause between those tries.
-const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(300);
+pub(super) const RECORD_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// How many of the job's newest entries are searched for one whose commit was not answered: more
 /// than can have been written to one job since.

@@ -62,14 +62,34 @@ impl Attempt {
             Settlement::LookAgain(problem) => self.look(problem, was).await,
         };
         let entry = self.entry(EntryKind::Outcome, Some(&end));
-        if !self.close(result, vec![entry]).await {
+        let recorded = self.close(result, vec![entry]).await;
+        if !recorded {
             tracing::error!(
                 attempt = %self.ask.attempt,
                 "the outcome could not be recorded; the intent stands, counts, and is settled by \
                  the next attempt"
             );
         }
-        end
+        match result {
+            None => self.given_back(end, recorded),
+            Some(_) => end,
+        }
+    }
+
+    /// Tells whether a start that was not sent counts: not if its intent was given back.
+    fn given_back(&self, end: End, recorded: bool) -> End {
+        if recorded {
+            let remedy = end.remedy.map(|remedy| format!("{remedy}; the start was not counted"));
+            return End { remedy, ..end };
+        }
+        let counts = "the store would not take the start back, so it counts".to_owned();
+        let remedy = match end.remedy {
+            Some(remedy) => format!("{remedy}; {counts}"),
+            None => counts,
+        };
+        // An ask inside the cool-down would be deferred for that.
+        let retry_after = end.retry_after.map(|wait| wait.max(self.request.policy.cooldown));
+        End { remedy: Some(remedy), retry_after, ..end }
     }
 
     async fn told_to_wait(&self, reply: &Reply, retry_after: Option<Duration>) -> End {
@@ -258,7 +278,7 @@ fn not_sent(unsent: Unsent<'_>) -> End {
             Reason::Timeout,
             "out of time: this process was held up between the intent and the start; nothing was \
              sent",
-            "ask again; the start was not counted",
+            "ask again",
         ),
         Unsent::HeldBack { status, wait } => End {
             reason: Some(Reason::Throttled),
@@ -274,7 +294,7 @@ fn not_sent(unsent: Unsent<'_>) -> End {
         Unsent::NotReached(problem) => End::failed(
             Reason::GraphUnavailable,
             format!("Graph could not be reached for the start: {problem}; nothing was sent"),
-            "`startguard doctor` shows how far a request gets; the start was not counted",
+            "`startguard doctor` shows how far a request gets",
         ),
     }
 }

@@ -57,6 +57,36 @@ async fn a_retry_after_met_by_a_read_is_kept_for_everyone() {
 }
 
 #[tokio::test]
+async fn a_wait_survives_the_stores_failures() {
+    let hour = Duration::from_secs(3_600);
+    // Load, load, lease, load, intent; then the wait: its load, and its commit.
+    for faults in [&[6][..], &[7], &[6, 8, 9, 11]] {
+        let world = World::new();
+        world.graph.next_start(StartStep::Answers(StartReply::Throttled {
+            reply: reply(429),
+            retry_after: Some(hour),
+        }));
+        faults.iter().for_each(|call| world.store.fault_at(*call, StoreFault::Away));
+        assert_eq!(told(&world.start().await), deferred(Reason::Throttled));
+        let other = Request { job: another_job(), ..request() };
+        let answer = world.another().start(other).await;
+        assert_eq!(told(&answer), deferred(Reason::Throttled), "{faults:?}");
+        assert_eq!((world.graph.reads(), world.posts()), (1, 1), "{faults:?}");
+    }
+    // Of a read: load, load, lease; then the wait.
+    for call in [4, 5] {
+        let world = World::new();
+        world
+            .graph
+            .next_read_fails(GraphError::Throttled { reply: reply(429), retry_after: Some(hour) });
+        world.store.fault_at(call, StoreFault::Away);
+        assert_eq!(told(&world.start().await), deferred(Reason::Throttled));
+        assert_eq!(told(&world.another().start(request()).await), deferred(Reason::Throttled));
+        assert_eq!(world.graph.reads(), 1, "{call}");
+    }
+}
+
+#[tokio::test]
 async fn five_failures_in_a_row_give_graph_a_rest_and_a_read_probes() {
     let world = World::new();
     trip(&world).await;
@@ -247,17 +277,23 @@ async fn what_another_call_was_told_is_obeyed_by_all() {
 #[tokio::test]
 async fn what_graph_said_is_noted_as_far_as_the_store_can_take_it() {
     let minute = Duration::from_secs(60);
-    for (call, fault, noted) in [
-        (1, StoreFault::Away, None),
-        (2, StoreFault::Away, None),
-        (2, StoreFault::AnswerLost, Some(minute)),
-        (2, StoreFault::Conflict, Some(minute)),
+    for (call, fault) in [
+        (1, StoreFault::Away),
+        (2, StoreFault::Away),
+        (2, StoreFault::AnswerLost),
+        (2, StoreFault::Conflict),
     ] {
         let world = World::new();
         world.store.fault_at(call, fault);
         world.guard.obey(429, minute).await;
-        assert_eq!(world.guard.told_to_wait().await, noted, "{fault:?} at {call}");
+        assert_eq!(world.guard.told_to_wait().await, Some(minute), "{fault:?} at {call}");
     }
+    let world = World::new();
+    world.store.fault_from_now_on(Some(StoreFault::Away));
+    world.guard.obey(429, minute).await;
+    assert_eq!(world.store.calls(), 5, "it stays away, and is not asked for ever");
+    world.store.fault_from_now_on(None);
+    assert_eq!(world.guard.told_to_wait().await, None);
     let world = World::new();
     world.store.fault_from_now_on(Some(StoreFault::Conflict));
     world.guard.obey(429, minute).await;
@@ -275,4 +311,12 @@ async fn a_start_held_back_by_what_another_call_was_told_is_given_back() {
     assert_eq!((answer.retry_after_seconds, answer.graph.starts), (Some(30), 0));
     assert_eq!(world.journal().await, ["intent", "outcome deferred throttled"]);
     assert_eq!(world.start().await.outcome, OutcomeKind::Started);
+    // Where the store does not take it back it counts, and the cool-down is the longer wait.
+    let world = World::new();
+    world.graph.next_start(StartStep::Answers(StartReply::HeldBack { status, wait }));
+    (6..=10).for_each(|call| world.store.fault_at(call, StoreFault::Away));
+    let answer = world.start().await;
+    assert_eq!(told(&answer), deferred(Reason::Throttled));
+    assert_eq!((answer.retry_after_seconds, answer.graph.starts), (Some(600), 0));
+    assert!(answer.remedy.is_some_and(|remedy| remedy.ends_with("so it counts")));
 }

@@ -29,6 +29,26 @@ async fn a_process_held_up_past_its_lease_does_not_post() {
 }
 
 #[tokio::test]
+async fn a_start_that_was_not_sent_is_told_as_not_counted_only_where_it_was_given_back() {
+    for given_back in [true, false] {
+        let world = World::new();
+        world.graph.next_start(StartStep::HeldUp(Duration::from_secs(6)));
+        if !given_back {
+            // Load, load, lease, load, intent; then five tries to give it back.
+            (6..=10).for_each(|call| world.store.fault_at(call, StoreFault::Away));
+        }
+        let answer = world.start().await;
+        assert_eq!(told(&answer), failed(Reason::Timeout));
+        let remedy = answer.remedy.unwrap_or_default();
+        assert_eq!(remedy.contains("was not counted"), given_back, "{remedy}");
+        assert_eq!(remedy.contains("so it counts"), !given_back, "{remedy}");
+        let again = told(&world.another().start(request()).await);
+        assert_eq!(again.0 == OutcomeKind::Started, given_back, "{again:?}");
+        assert_eq!(world.posts(), usize::from(given_back));
+    }
+}
+
+#[tokio::test]
 async fn a_slow_read_never_leads_to_a_start_on_stale_news() {
     let world = World::new();
     world.graph.next_read_takes(Duration::from_secs(6));
