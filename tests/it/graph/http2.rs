@@ -263,14 +263,14 @@ async fn a_connection_that_stands_too_late_carries_no_start() {
     let permit = permit(clock.clone(), Duration::from_secs(5)).await;
     // It ends in 300 ms; after its end the way to the server opens.
     clock.advance(Intent::SEND_WITHIN - Duration::from_millis(300));
-    let opens = tokio::time::Instant::now() + Duration::from_millis(600);
+    let opens = SystemClock.tick().after(Duration::from_millis(600));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let address = server.address;
     let way = tokio::spawn(async move {
         let (mut near, _) = listener.accept().await.unwrap();
         let mut far = TcpStream::connect(address).await.unwrap();
-        tokio::time::sleep_until(opens).await;
+        SystemClock.sleep(SystemClock.tick().until(opens)).await;
         // An error is the client's having gone away.
         drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
     });
