@@ -342,6 +342,67 @@ async fn a_link_to_a_ledger_leads_to_that_ledger() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_ledger_with_two_names_is_refused_under_both_until_it_has_one() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("ledger.db");
+    ledger(&path).await?;
+    let open = sqlite(&path);
+    assert_eq!(open.load(&job("a"), &tenant()).await?.job.version.0, 5);
+    // Somebody gives it a second name in another folder, while it is open.
+    let other = folder.path().join("elsewhere/ledger.db");
+    fs::create_dir(folder.path().join("elsewhere"))?;
+    fs::hard_link(&path, &other)?;
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&other, &link)?;
+    for name in [&path, &other, &link] {
+        refused(name, "has several names (hard links)", "give it one name").await;
+    }
+    assert!(open.commit(job_change(&job("a"), 5, &[6])).await.is_err(), "open since before");
+    assert!(!beside(&other, "-wal").exists(), "a second log");
+    fs::remove_file(&other)?;
+    put(&open, job_change(&job("a"), 5, &[6])).await?;
+    assert_eq!(sqlite(&path).load(&job("a"), &tenant()).await?.job.version.0, 6);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_mounted_without_its_folder_is_refused() -> Outcome {
+    const NAME: &str = "store_sqlite_files::a_ledger_that_is_mounted_without_its_folder_is_refused";
+    if let Some(folder) = as_child() {
+        refused(&folder.join("file/ledger.db"), "is mounted as a file", "mount the folder").await;
+        let whole = sqlite(&folder.join("folder/ledger.db"));
+        put(&whole, job_change(&job("a"), 5, &[6])).await?;
+        let truth = sqlite(&folder.join("truth/ledger.db")).load(&job("a"), &tenant()).await?;
+        println!("> {}", truth.job.version.0);
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    for name in ["truth", "file", "folder"] {
+        fs::create_dir(folder.path().join(name))?;
+    }
+    ledger(&folder.path().join("truth/ledger.db")).await?;
+    fs::write(folder.path().join("file/ledger.db"), "")?;
+    let mounts = "mount --bind \"$0/truth/ledger.db\" \"$0/file/ledger.db\" && \
+                  mount --bind \"$0/truth\" \"$0/folder\"";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--map-root-user", "sh", "-c"]);
+    unshare.arg(format!("{mounts} || exit 77; exec \"$@\""));
+    unshare.arg(folder.path()).arg(this_binary());
+    match told(unshare, folder.path(), &child_args(NAME)).output() {
+        Ok(output) if output.status.success() => {
+            assert_eq!(crate::store_support::lines_of(&output.stdout), ["6"], "{output:?}");
+        }
+        // Containers may not mount; what the kernel's answer means has a test of its own.
+        Ok(output) if output.status.code() == Some(77) || output.stdout.is_empty() => {
+            println!("NOT TESTED with mounts: this machine lets nobody make one ({output:?})");
+        }
+        Err(error) => println!("NOT TESTED with mounts: there is no `unshare` ({error})"),
+        Ok(output) => return Err(format!("{output:?}").into()),
+    }
+    Ok(())
+}
+
 /// What a plain user may be kept from: which mode the ledger's file and folder have, and whether
 /// there is a ledger.
 const KEPT_FROM: &[(&str, u32, u32, bool)] = &[

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::turn::beside;
+use super::{names, turn::beside};
 use crate::store::fault::Fault;
 
 /// Which file a name leads to.
@@ -48,7 +48,10 @@ pub(super) fn look(path: &Path) -> Result<Presence, Fault> {
         }
         // A ledger gets its name only once it is whole, so no crash of ours leaves an empty one.
         Ok(found) if found.len() == 0 => Err(Fault::damaged("is empty, which no ledger ever is")),
-        Ok(found) => Ok(Presence::There(Identity { device: found.dev(), inode: found.ino() })),
+        Ok(found) => {
+            names::only_one(path, &found)?;
+            Ok(Presence::There(Identity { device: found.dev(), inode: found.ino() }))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => missing(path),
         Err(error) => Err(cannot("could not be looked at", path, error)),
     }
