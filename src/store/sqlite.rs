@@ -1,4 +1,4 @@
-//! A ledger file that every process of one machine shares (`sqlite:`).
+//! A ledger file that the processes of one machine share (`sqlite:`).
 //!
 //! # Guarantees
 //! WAL with `synchronous=FULL`: a commit is answered once it is on the disk, a process may be killed

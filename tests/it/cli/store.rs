@@ -55,7 +55,7 @@ async fn a_store_that_is_not_there_yet() {
     exit 0
     --- stdout
     store ok
-      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it, for this user alone
     journal ok
       holds: 0 entries of 0 jobs
     ");
