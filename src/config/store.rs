@@ -117,6 +117,15 @@ impl StoreUrl {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(written.refuse("has no scheme", FORMS));
         };
+        // Taken as a part of the path it would quietly make another ledger, in a folder that is called
+        // " " or beside the one that was meant. The value may hold a password: it is not repeated.
+        let at_edge = |text: &str| text.trim() != text;
+        if at_edge(text) || at_edge(rest) || at_edge(rest.strip_prefix("//").unwrap_or(rest)) {
+            return Err(written.problem(
+                "has white space before or after the path or URL, which would name another ledger",
+                "take the white space out",
+            ));
+        }
         match scheme.to_ascii_lowercase().as_str() {
             "sqlite" => sqlite(written, rest, environment).map(Self::Sqlite),
             "postgres" | "postgresql" => postgres(written, text, rest).map(Self::Postgres),

@@ -115,6 +115,12 @@ impl Address {
                  the URL, or PGPASSFILE)",
             ));
         }
+        // The driver would take the user's own name, and so give each user another ledger.
+        if settings.get_dbname().is_none_or(str::is_empty) {
+            return Err(misnamed(
+                "has a URL that names no database, so each user would have another",
+            ));
+        }
         let targets = targets(&settings)?;
         let schema = match own.iter().find(|(name, _)| name == "schema") {
             None => Name::default(),
