@@ -102,6 +102,9 @@ mod tests {
         ] {
             assert_eq!(expand(path, &[HOME]).unwrap(), full, "{path}");
         }
+        // A relative one is not valid, says the specification, and counts as not set.
+        let relative = [HOME, ("XDG_STATE_HOME", "state")];
+        assert_eq!(expand("$XDG_STATE_HOME/x", &relative).unwrap(), "/home/me/.local/state/x");
         let state = [HOME, ("XDG_STATE_HOME", "/state")];
         assert_eq!(expand("${XDG_STATE_HOME}/$HOME", &state).unwrap(), "/state//home/me");
     }

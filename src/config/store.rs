@@ -117,6 +117,15 @@ impl StoreUrl {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(written.refuse("has no scheme", FORMS));
         };
+        // Taken as a part of the path it would quietly make another ledger, in a folder that is called
+        // " " or beside the one that was meant. The value may hold a password: it is not repeated.
+        let at_edge = |text: &str| text.trim() != text;
+        if at_edge(text) || at_edge(rest) || at_edge(rest.strip_prefix("//").unwrap_or(rest)) {
+            return Err(written.problem(
+                "has white space before or after the path or URL, which would name another ledger",
+                "take the white space out",
+            ));
+        }
         match scheme.to_ascii_lowercase().as_str() {
             "sqlite" => sqlite(written, rest, environment).map(Self::Sqlite),
             "postgres" | "postgresql" => postgres(written, text, rest).map(Self::Postgres),
@@ -145,10 +154,6 @@ fn sqlite(
     }
     if path.contains('?') || path.starts_with("file:") {
         return Err(written.refuse("has parameters, which a path has not", REMEDY));
-    }
-    // White space at an edge comes from a quote or a line's end more often than from a name.
-    if path.trim() != path {
-        return Err(written.refuse("begins or ends with white space", REMEDY));
     }
     if path.is_empty() || path.ends_with('/') || matches!(path, "." | ".." | "~") {
         return Err(written.refuse("names no file", REMEDY));

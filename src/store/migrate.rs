@@ -1,10 +1,17 @@
 //! Moving everything from one store to another.
 
+use std::time::Duration;
+
 use super::text;
 use crate::{
-    model::JobRecord,
+    model::{JobRecord, Moment, TenantKey},
     ports::{Contents, Filled, Store, StoreError},
 };
+
+/// By how much the clocks of two stores may differ. What is moved are times by the source's clock, and
+/// from then on they are compared with the target's: one that is ahead shortens every cool-down by as
+/// much. Synchronised clocks are far closer than this, and the shortest cool-down is far longer.
+const MOST_SKEW: Duration = Duration::from_secs(2);
 
 /// What was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +54,18 @@ pub enum MigrateError {
         /// Who.
         holder: String,
     },
+    /// The target's clock tells another time.
+    #[error("nothing was moved: the clock of {to} is {} s {way} that of {from}", .skew.as_secs())]
+    Clocks {
+        /// The source.
+        from: String,
+        /// The target.
+        to: String,
+        /// By how much they differ, at least.
+        skew: Duration,
+        /// In which direction.
+        way: &'static str,
+    },
     /// The target holds something already.
     #[error("nothing was moved: {store} is in use")]
     TargetInUse {
@@ -79,6 +98,10 @@ impl MigrateError {
             Self::SourceInUse { .. } => {
                 "stop every startguard that uses it, and ask again once the lease has run out"
             }
+            Self::Clocks { .. } => {
+                "set both clocks right (time synchronisation, such as chrony), and ask again; or wait \
+                 until every cool-down and window has passed, and begin with an empty store"
+            }
             Self::TargetInUse { .. } => "name an empty store; nothing is ever written over",
             Self::Differs { .. } => "do not use it; report this as a defect",
         }
@@ -88,7 +111,8 @@ impl MigrateError {
 /// Copies all records and the journal from `from` to the empty store `to`, and checks them there.
 ///
 /// Every startguard that uses `from` must have been stopped, and must use `to` from then on: two
-/// stores are two guards. A live lease in `from` shows that one was not.
+/// stores are two guards. A live lease in `from` shows that one was not. The clocks of both must agree,
+/// since cool-downs and budgets go on by that of `to`.
 ///
 /// # Errors
 /// [`MigrateError`] with the remedy. Nothing was moved, except where it speaks of what the target
@@ -105,6 +129,7 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, Migra
     if contents.jobs.is_empty() && contents.tenants.is_empty() && contents.journal.is_empty() {
         return Err(MigrateError::SourceEmpty { store: from.describe() });
     }
+    same_time(from, to).await?;
     if to.fill(&contents).await.map_err(MigrateError::Unclear)? == Filled::InUse {
         return Err(MigrateError::TargetInUse { store: to.describe() });
     }
@@ -120,6 +145,27 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Migrated, Migra
         tenants: contents.tenants.len(),
         entries: contents.journal.len(),
     })
+}
+
+/// Refuses stores whose clocks differ. The source is asked before and after the target, so that the time
+/// the answers take is not taken for a difference.
+async fn same_time(from: &dyn Store, to: &dyn Store) -> Result<(), MigrateError> {
+    let before = time_of(from).await?;
+    let there = time_of(to).await?;
+    let after = time_of(from).await?;
+    let ahead = after.behind(there.at);
+    let behind = there.behind(before.at);
+    let (skew, way) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+    if skew > MOST_SKEW {
+        return Err(MigrateError::Clocks { from: from.describe(), to: to.describe(), skew, way });
+    }
+    Ok(())
+}
+
+/// What a store's clock says. Every read brings it along; that of a tenant is the smallest.
+async fn time_of(store: &dyn Store) -> Result<Moment, StoreError> {
+    let nobody = TenantKey::new(None, "clock");
+    Ok(store.load_tenant(&nobody).await?.1)
 }
 
 /// Who holds a lease that has not run out.

@@ -1,4 +1,4 @@
-//! A ledger file that every process of one machine shares (`sqlite:`).
+//! A ledger file that the processes of one machine share (`sqlite:`).
 //!
 //! # Guarantees
 //! WAL with `synchronous=FULL`: a commit is answered once it is on the disk, a process may be killed
@@ -6,7 +6,8 @@
 //! Writers queue (see [`turn`]), so none starves; readers never wait for writers.
 //!
 //! # Caveats
-//! The file belongs on a local disk: file locks of network file systems are not to be trusted.
+//! The file belongs on a local disk: file locks of network file systems are not to be trusted. It has
+//! one name: hard links and a mount of the file itself are refused (see [`names`]).
 //! Deadlines are real time, by tokio's timer: a runtime whose time is paused skips them at once, so
 //! tests on paused time use [`crate::store::MemoryStore`].
 
@@ -19,6 +20,7 @@ mod file;
 pub(super) mod fuzz;
 mod journal;
 mod ledger;
+mod names;
 mod prune;
 mod report;
 mod schema;

@@ -12,7 +12,7 @@ use startguard::{
 
 use crate::{
     pg,
-    store_support::{Outcome, attempt, both, fill, job, job_change, put, tenant},
+    store_support::{Outcome, attempt, both, clock, fill, job, job_change, put, tenant},
 };
 
 /// An empty store, and what must outlive it.
@@ -135,6 +135,51 @@ async fn a_source_whose_journal_is_broken_is_refused() -> Outcome {
     let error = migrate(&from, &*to).await.err().ok_or("moved")?;
     assert!(matches!(error, MigrateError::Broken { .. }), "{error}");
     assert_eq!(to.verify().await?.entries, 0);
+    Ok(())
+}
+
+/// Cool-downs go on by the target's clock: one ten minutes ahead would have them over ten minutes early.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_whose_clock_tells_another_time_is_refused() -> Outcome {
+    let here = clock();
+    let told = |skew: i64| {
+        let clock = clock();
+        let now = here.wall();
+        let skew = jiff::SignedDuration::from_millis(skew);
+        clock.set_wall(now.saturating_add(skew).expect("a time"));
+        clock
+    };
+    let from = MemoryStore::new(here.clone());
+    furnish(&from).await?;
+    for (skew, said) in
+        [(600_000, "600 s ahead of"), (-600_000, "600 s behind"), (2_001, "2 s ahead of")]
+    {
+        let folder = tempfile::tempdir()?;
+        let mut targets: Vec<Arc<dyn Store>> = vec![
+            Arc::new(MemoryStore::new(told(skew))),
+            Arc::new(SqliteStore::new(
+                &folder.path().join("ledger.db"),
+                told(skew),
+                SqliteStore::DEADLINE,
+            )),
+        ];
+        if let Some(server) = pg::shared() {
+            let store = pg::store(&pg::in_new_schema(&server)).with_server_clock(told(skew));
+            targets.push(Arc::new(store));
+        }
+        for to in targets {
+            let error = migrate(&from, &*to).await.err().ok_or("moved")?;
+            let expected =
+                format!("the clock of {} is {said} that of {}", to.describe(), from.describe());
+            assert!(error.to_string().contains(&expected), "{error} (expected: {expected})");
+            assert!(error.remedy().contains("set both clocks right"), "{}", error.remedy());
+            assert!(!folder.path().join("ledger.db").exists(), "{error}");
+            assert_eq!(to.verify().await?.entries, 0, "{error}");
+        }
+    }
+    for skew in [2_000, -2_000] {
+        assert_eq!(migrate(&from, &MemoryStore::new(told(skew))).await?.entries, 6, "{skew}");
+    }
     Ok(())
 }
 

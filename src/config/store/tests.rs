@@ -51,6 +51,13 @@ fn what_would_be_another_ledger_is_refused() {
         "sqlite:$STATE/x.db",
         "sqlite:/a\nb",
         "sqlite:/a\u{0}b",
+        " sqlite:/a/l.db",
+        "sqlite: /a/l.db",
+        "sqlite:// /a/l.db",
+        "sqlite:/a/l.db ",
+        "sqlite:/a/l.db\n",
+        "sqlite:~/l.db\u{a0}",
+        "postgres://db/x ",
         "mysql://db/x",
         "postgres:db",
         "postgres://",
@@ -61,6 +68,19 @@ fn what_would_be_another_ledger_is_refused() {
         assert!(said.starts_with("--store"), "{said}");
         assert!(!said.chars().any(char::is_control), "{said:?}");
         assert!(!error.remedy().is_empty());
+    }
+}
+
+#[test]
+fn white_space_around_a_url_is_named_and_the_url_is_not() {
+    for text in
+        ["sqlite: /a/l.db", "sqlite:/a/l.db ", "sqlite:/a/l.db\t", "postgres://me:hush@db/x "]
+    {
+        let error = read(text).unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("white space before or after"), "{said}");
+        assert!(!said.contains("hush"), "{said}");
+        assert!(error.remedy().contains("take the white space out"), "{error}");
     }
 }
 

@@ -115,6 +115,14 @@ impl Address {
                  the URL, or PGPASSFILE)",
             ));
         }
+        // The driver takes the user's name for the database's. Where that is not in the URL either, each
+        // user would have another ledger.
+        let is_named = |name: Option<&str>| name.is_some_and(|name| !name.is_empty());
+        if !is_named(settings.get_dbname()) && !is_named(settings.get_user()) {
+            return Err(misnamed(
+                "has a URL that names no database, so each user would have another",
+            ));
+        }
         let targets = targets(&settings)?;
         let schema = match own.iter().find(|(name, _)| name == "schema") {
             None => Name::default(),

@@ -4,7 +4,7 @@ use std::{path::Path, thread, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, config::DbConfig};
 
-use super::{file, schema, turn::Turnstile};
+use super::{file, names::DRAFT, schema, turn::Turnstile};
 use crate::store::fault::Fault;
 
 /// After so many pages the log is copied into the ledger (checkpoint). A commit adds about eight.
@@ -26,8 +26,8 @@ pub(super) fn create(path: &Path) -> Result<(), Fault> {
     // Readable by its owner alone from the first moment; SQLite gives its log the same mode.
     // The handle is closed before SQLite opens the file, see `file`.
     let draft = tempfile::Builder::new()
-        .prefix(".startguard-")
-        .suffix(".new")
+        .prefix(DRAFT.0)
+        .suffix(DRAFT.1)
         .tempfile_in(folder)
         .map_err(cannot)?
         .into_temp_path();

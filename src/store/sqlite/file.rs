@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::turn::beside;
+use super::{names, turn::beside};
 use crate::store::fault::Fault;
 
 /// Which file a name leads to.
@@ -48,42 +48,13 @@ pub(super) fn look(path: &Path) -> Result<Presence, Fault> {
         }
         // A ledger gets its name only once it is whole, so no crash of ours leaves an empty one.
         Ok(found) if found.len() == 0 => Err(Fault::damaged("is empty, which no ledger ever is")),
-        // SQLite finds the log by the ledger's name. Under two names the same file has two logs, and
-        // who reads the one knows nothing of the starts in the other.
-        Ok(found) if found.nlink() > 1 => Err(Fault::new(
-            format!(
-                "has {} names (hard links), and each would have a log of its own",
-                found.nlink()
-            ),
-            "leave it the one that everybody uses (`find -samefile` lists them; a `.startguard-*` \
-             beside it is left over from a crash)",
-        )),
-        Ok(_) if is_mounted_alone(path) => Err(Fault::new(
-            "is mounted by itself, so that its log stays behind",
-            "mount the folder that it is in, for everybody who uses it, and not the file",
-        )),
-        Ok(found) => Ok(Presence::There(Identity { device: found.dev(), inode: found.ino() })),
+        Ok(found) => {
+            names::only_one(path, &found)?;
+            Ok(Presence::There(Identity { device: found.dev(), inode: found.ino() }))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => missing(path),
         Err(error) => Err(cannot("could not be looked at", path, error)),
     }
-}
-
-/// Whether the file, and not a folder above it, is what was mounted there: a second name, which no
-/// count of links shows. Kernels before 5.8 do not tell.
-#[cfg(target_os = "linux")]
-fn is_mounted_alone(path: &Path) -> bool {
-    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-
-    statx(CWD, path, AtFlags::empty(), StatxFlags::empty()).is_ok_and(|found| {
-        found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
-            && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-    })
-}
-
-/// Only Linux mounts files.
-#[cfg(not(target_os = "linux"))]
-fn is_mounted_alone(_: &Path) -> bool {
-    false
 }
 
 /// Nothing is there. Did something go missing?

@@ -26,7 +26,7 @@ const NETWORK: &[(i64, &str)] = &[
 
 /// The report on a ledger that is not there yet.
 pub(super) fn of_nothing(path: &Path) -> StoreReport {
-    let facts = vec![fact("file", "not there yet; the first start makes it")];
+    let facts = vec![fact("file", "not there yet; the first start makes it, for this user alone")];
     let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
     StoreReport { facts, findings: folder.and_then(on_network).into_iter().collect() }
 }

@@ -26,7 +26,7 @@ async fn all_is_well() {
     configuration ok
       [home]/.config/startguard/startguard.toml; 1 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it, for this user alone
     credential ok
       the token in STARTGUARD_TOKEN
     graph ok
@@ -82,7 +82,7 @@ async fn without_a_token_the_rest_is_checked_all_the_same() {
     configuration ok
       no file; defaults, variables and flags; 0 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it, for this user alone
     credential FAILED
       no access token from `[auth] kind = "token"`: no token was given
       next: set STARTGUARD_TOKEN or STARTGUARD_TOKEN_FILE
@@ -104,7 +104,7 @@ async fn a_graph_that_is_not_there() {
     configuration ok
       no file; defaults, variables and flags; 0 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it, for this user alone
     credential ok
       the token in STARTGUARD_TOKEN
     graph FAILED
@@ -187,7 +187,7 @@ async fn a_wait_that_the_probe_is_told_holds_for_everyone() {
     configuration ok
       no file; defaults, variables and flags; 0 jobs; Graph at [graph]
     store ok
-      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it
+      sqlite:[home]/state/ledger.db: file not there yet; the first start makes it, for this user alone
     credential ok
       the token in STARTGUARD_TOKEN
     graph warning

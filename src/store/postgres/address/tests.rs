@@ -74,6 +74,10 @@ fn an_unknown_option_names_the_nearest() {
     assert!(refusal("postgres://db/x?schema=a&schema=b").contains("given twice"));
     assert!(refusal("postgres://db/x?options=-c%20a=b").contains("ALTER ROLE"));
     assert!(refusal("postgres:///x").contains("no host"));
+    for url in ["postgres://db", "postgres://db/", "postgres://db?dbname=", "postgres://?host=/s"] {
+        assert!(refusal(url).contains("names no database"), "{url}: {}", refusal(url));
+    }
+    assert_eq!(parse("postgres://db?dbname=x").shown, "postgres://db/x");
 }
 
 #[test]
