@@ -1,4 +1,4 @@
-//! The two HTTP clients: a pooled one for reads, and one that does nothing but send a start.
+//! The HTTP clients: a pooled one for reads, and one for each start that does nothing but send it.
 #![expect(
     clippy::disallowed_methods,
     reason = "the place where Graph's clients are built, with every trap closed"
@@ -45,8 +45,9 @@ pub(super) struct Starts {
 }
 
 impl Clients {
-    /// Builds what both need. A client costs less than a tenth of a millisecond; reading the machine's certificates,
-    /// which costs forty times that, is the maker of `tls`'s business and done once.
+    /// Builds what both need. A client costs less than a tenth of a millisecond; reading the
+    /// machine's certificates, which costs forty times that, is the maker of `tls`'s business and
+    /// done once.
     pub(super) fn build(
         settings: &GraphSettings,
         tls: rustls::ClientConfig,

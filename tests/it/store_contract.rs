@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use startguard::{
     decide::Receipt,
     model::{EntryKind, HistoryQuery, JobKey, JobRecord, TenantRecord, Timestamp, Verification},
-    ports::{Change, Commit, Pruned, Store, StoreError, Version},
+    ports::{Change, Commit, Pruned, Store, Version},
     store::{MemoryStore, SqliteStore},
     testing::ManualClock,
 };
@@ -359,9 +359,13 @@ mod facts {
     }
 
     /// The times of all entries, newest first.
-    async fn times(store: &dyn Store) -> Result<Vec<Timestamp>, StoreError> {
+    /// The journal has these times, newest entry first, in chains that verify.
+    async fn assert_dated(store: &dyn Store, expected: &[Timestamp]) -> Outcome {
         let entries = store.history(&HistoryQuery::default()).await?;
-        Ok(entries.iter().map(|entry| entry.facts.at).collect())
+        let times: Vec<_> = entries.iter().map(|entry| entry.facts.at).collect();
+        assert_eq!(times, expected);
+        assert_eq!(store.verify().await?.broken, None);
+        Ok(())
     }
 
     pub(super) async fn no_entry_is_dated_before_the_newest<P: Place>() -> Outcome {
@@ -387,9 +391,7 @@ mod facts {
         put(&*store, job_change(&job("a"), 2, &[6])).await?;
         let mut expected = vec![start_of_time() + HOUR / 2];
         expected.extend([start_of_time(); 5]);
-        assert_eq!(times(&*store).await?, expected);
-        assert_eq!(store.verify().await?.broken, None);
-        Ok(())
+        assert_dated(&*store, &expected).await
     }
 
     pub(super) async fn a_reset_is_dated_by_the_clock_as_it_is<P: Place>() -> Outcome {
@@ -403,9 +405,7 @@ mod facts {
         place.clock().advance(Duration::from_secs(1));
         put(&*store, job_change(&job("a"), 1, &[3])).await?;
         let expected = [earlier + Duration::from_secs(1), earlier, start_of_time()];
-        assert_eq!(times(&*store).await?, expected);
-        assert_eq!(store.verify().await?.broken, None);
-        Ok(())
+        assert_dated(&*store, &expected).await
     }
 
     pub(super) async fn each_job_has_a_chain_of_its_own<P: Place>() -> Outcome {

@@ -1,5 +1,9 @@
 //! A reader of JSON that shares no code with the program's: RFC 8259's grammar by the letter, every
 //! member in its order, and a text only where it is one.
+//!
+//! By hand, since `serde_json` is what both the program and `azure_identity` read with: asked a second
+//! time it would be wrong in the same way. Its `Value` also forgets a name that is there twice, and
+//! refuses the whole body for half a character in one text.
 
 /// A value.
 #[derive(Debug)]

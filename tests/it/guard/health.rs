@@ -87,6 +87,22 @@ async fn a_wait_survives_the_stores_failures() {
 }
 
 #[tokio::test]
+async fn only_a_429_is_told_as_nothing_started() {
+    for (status, so) in [
+        (429, "nothing was started"),
+        // A gateway may say so, behind which the start went on.
+        (503, "whether it worked, the next ask reads first"),
+    ] {
+        let world = World::new();
+        let retry_after = Some(Duration::from_secs(30));
+        let told = StartReply::Throttled { reply: reply(status), retry_after };
+        world.graph.next_start(StartStep::Answers(told));
+        let answer = world.start().await;
+        assert!(answer.message.ends_with(&format!("; {so}")), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn five_failures_in_a_row_give_graph_a_rest_and_a_read_probes() {
     let world = World::new();
     trip(&world).await;

@@ -165,6 +165,7 @@ impl startguard::ports::Clock for Leaping {
         SystemClock.boot()
     }
 
+    // The program's own waiting, which the test only passes on.
     async fn sleep(&self, span: Duration) {
         SystemClock.sleep(span).await;
     }
